@@ -1,0 +1,145 @@
+# farsight: build, test and run. `make help` lists the targets.
+
+CXX ?= g++
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+ARCH ?= native
+RUNS ?= runs
+
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2) --output-sync=target
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# OpenBLAS in its OpenMP flavour, whatever the system's alternatives point to.
+BLAS_LIB := $(firstword $(wildcard /usr/lib/*/openblas-openmp /usr/lib/openblas-openmp))
+BLAS_INCLUDE := $(firstword $(wildcard /usr/include/*/openblas-openmp /usr/include/openblas-openmp))
+
+# Exact arithmetic: softmax needs its infinities and the checks need their NaN, so the compiler may
+# forget errno and traps and nothing else.
+FLAGS := -std=c++20 -O3 -march=$(ARCH) -fopenmp -fno-math-errno -fno-trapping-math -Wall -Wextra \
+         -I. $(BLAS_INCLUDE:%=-isystem %) $(EXTRA)
+LIBS := -fopenmp -L$(BLAS_LIB) -Wl,-rpath,$(BLAS_LIB) -lopenblas -lutf8proc -lxxhash
+ifdef DEBUG
+FLAGS += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
+LIBS += -fsanitize=address,undefined
+BUILD := build/debug
+else
+FLAGS += -g1
+BUILD := build
+endif
+
+LIBRARY := $(wildcard core/*.cpp core/cpu/*.cpp nn/*.cpp nn/position/*.cpp)
+PROGRAM := $(LIBRARY) $(wildcard data/*.cpp train/*.cpp)
+DERIVATIVES := tests/main.cpp tests/op_cases.cpp $(wildcard tests/gradcheck*.cpp)
+TESTS := tests/main.cpp $(filter-out $(DERIVATIVES),$(wildcard tests/*.cpp)) \
+         $(filter-out train/main.cpp,$(PROGRAM))
+
+# Objects of the float build under BUILD/float, of the double build under BUILD/double.
+float_objects = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
+double_objects = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
+
+.PHONY: all
+all: $(BUILD)/farsight  ## build the program, build/farsight
+
+$(BUILD)/farsight: $(call float_objects,$(PROGRAM))
+$(BUILD)/tests: $(call float_objects,$(TESTS))
+$(BUILD)/gradcheck: $(call double_objects,$(LIBRARY) $(DERIVATIVES))
+$(BUILD)/farsight $(BUILD)/tests $(BUILD)/gradcheck:
+	@echo "link     $@"
+	@$(CXX) -o $@ $^ $(LIBS)
+
+$(BUILD)/float/%.o: %.cpp $(BUILD)/flags | found
+	@mkdir -p $(@D)
+	@echo "compile  $<"
+	@$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/double/%.o: %.cpp $(BUILD)/flags | found
+	@mkdir -p $(@D)
+	@echo "compile  $< (double)"
+	@$(CXX) $(FLAGS) -DREAL=double -MMD -MP -c $< -o $@
+
+-include $(patsubst %.o,%.d,$(call float_objects,$(PROGRAM) $(TESTS)) \
+                            $(call double_objects,$(LIBRARY) $(DERIVATIVES)))
+
+# Changes when the compiler or its flags do, and everything is then built again.
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(shell $(CXX) --version 2>/dev/null | head -n 1) $(FLAGS)' | cmp -s - $@ || \
+	  echo '$(shell $(CXX) --version 2>/dev/null | head -n 1) $(FLAGS)' > $@
+
+.PHONY: always
+always:
+
+.PHONY: found
+found:
+	@missing=; \
+	command -v $(firstword $(CXX)) >/dev/null 2>&1 || missing="$$missing $(firstword $(CXX))"; \
+	[ -n "$(BLAS_LIB)" ] || missing="$$missing libopenblas-openmp-dev"; \
+	for header in CLI/CLI.hpp nlohmann/json.hpp xxhash.h utf8proc.h; do \
+	  [ -e /usr/include/$$header ] || [ -e /usr/local/include/$$header ] || \
+	    missing="$$missing $$header"; \
+	done; \
+	[ -z "$$missing" ] || { echo "not installed:$$missing; run make deps"; exit 1; }
+
+PACKAGES := g++ make libopenblas-openmp-dev libcli11-dev nlohmann-json3-dev catch2 libxxhash-dev \
+            libutf8proc-dev gnuplot-nox fonts-dejavu-core curl ca-certificates unzip
+
+.PHONY: deps
+deps:  ## install what the build needs (Debian, Ubuntu)
+	@if ! command -v apt-get >/dev/null 2>&1; then \
+	  echo "install these with your system's packages, then run make: $(PACKAGES)"; exit 0; \
+	fi; \
+	missing=; for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \
+	    missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "installing:$$missing"; \
+	root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  $$missing >/dev/null
+
+.PHONY: test
+test: $(BUILD)/tests $(BUILD)/gradcheck $(BUILD)/farsight  ## run every test
+	@tests/run.sh $(BUILD)
+
+.PHONY: gradcheck
+gradcheck: $(BUILD)/gradcheck  ## print how exact each op's and each scheme's derivatives are
+	@$(BUILD)/gradcheck '[table]' | grep -v -e '^Filters' -e '^=*$$' -e '^All tests' \
+	  -e '^Randomness' || true
+
+.PHONY: lint
+lint:  ## check layering, names, sizes and formatting
+	@tests/lint.sh
+
+.PHONY: format
+format:  ## lay out all sources with clang-format
+	@clang-format -i $$(git ls-files '*.cpp' '*.h')
+
+SCHEMES := sinusoidal rotary alibi sandwich
+
+.PHONY: demo
+demo: $(BUILD)/farsight  ## train four schemes on the embedded corpus and compare them
+	@configs/demo.sh $(BUILD)/farsight $(RUNS)/demo $(SCHEMES)
+
+.PHONY: wikitext103
+wikitext103: $(BUILD)/farsight  ## train on WikiText-103 (WIKITEXT103=folder uses what is there)
+	@configs/wikitext103.sh $(BUILD)/farsight $(RUNS)/wikitext103 "$(WIKITEXT103)"
+
+.PHONY: bench
+bench: $(BUILD)/farsight  ## time training and evaluation steps
+	@for mode in train eval; do for shape in S M L; do \
+	  $(BUILD)/farsight bench --mode $$mode --shape $$shape --json; \
+	done; done
+
+.PHONY: clean
+clean:  ## remove everything built
+	rm -rf build
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | \
+	  while IFS='|' read -r target text; do printf '%-22s %s\n' "$$target" "$$text"; done

@@ -1,0 +1,165 @@
+// The kernels that a device has to provide, on raw pointers to its own memory.
+//
+// Conventions: outputs first, then inputs, then sizes. A kernel without a suffix overwrites its
+// outputs; `*_backward` ADDS to its outputs, and a null output means "not wanted". All matrices are
+// row-major. Sizes are named by letters throughout:
+//   B sequences, T tokens of each (Tq queries, Tk keys), C width, H heads, D = C / H,
+//   V vocabulary, N = rows of a row-wise kernel (usually B * T), n = plain number of elements.
+// One thread issues kernels; a kernel may use as many as it likes. Same inputs and same number of
+// threads give the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/random.h"
+#include "core/real.h"
+
+namespace farsight {
+
+class Backend;
+
+/// Free lists of a backend's memory by exact size.
+class Pool {
+ public:
+  explicit Pool(Backend& backend) : backend_(backend) {}
+  void* take(size_t bytes);
+  void give_back(void* data, size_t bytes);
+  /// Returns what nobody uses to the system.
+  void trim();
+  /// Bytes taken from the system so far and not returned.
+  size_t held_bytes() const { return held_bytes_; }
+
+ private:
+  Backend& backend_;
+  std::map<size_t, std::vector<void*>> free_;
+  size_t held_bytes_ = 0;
+};
+
+/// Elementwise functions of one argument.
+enum class Map { kGelu, kGeluTanh, kExp, kLog1p, kSigmoid };
+
+/// Layouts of the pairs that a rotation turns: (0,1), (2,3), … or (0, D/2), (1, D/2 + 1), …
+enum class PairLayout { kInterleaved, kHalves };
+
+/// Where the kernels find what is added to the scaled scores: entry (h, i, j), i and j being
+/// absolute positions, is base[h * head_stride + i * row_stride + j]. A dense (H, T, T) bias has
+/// row stride T; a relative one, whose rows are shifted copies of each other, has row stride -1.
+/// A null base means no bias.
+struct BiasView {
+  const real* base = nullptr;
+  real* grad = nullptr;  // same strides; null = not wanted
+  int64_t head_stride = 0;
+  int64_t row_stride = 0;
+};
+
+/// Sizes and masks of an attention call. Query row r stands at position offset + r and sees the
+/// keys at positions max(0, p - window + 1) … p.
+struct AttentionSizes {
+  int64_t B, Tq, Tk, H, D;
+  int64_t offset;                    // position of the first query; offset + Tq <= Tk
+  real scale;                        // multiplies q·k before the bias is added
+  const int32_t* windows = nullptr;  // (H) in this backend's memory, 0 = unlimited; null = all 0
+};
+
+/// Constants of one AdamW step (Loshchilov & Hutter 2019), bias corrections already computed.
+struct AdamWStep {
+  real rate, beta1, beta2, epsilon, decay;
+  real correction1, correction2;  // 1 - beta^t
+  real max_norm;                  // gradients are scaled down to this global norm; 0 = never
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  Pool& pool() { return pool_; }
+
+  // Memory -------------------------------------------------------------------------------------
+  /// Memory aligned to 64 bytes at least. Throws Error when there is no more.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* data, size_t bytes) = 0;
+  virtual void upload(void* to, const void* host, size_t bytes) = 0;
+  virtual void download(void* host, const void* from, size_t bytes) = 0;
+  virtual void copy(real* y, const real* x, int64_t n) = 0;
+  virtual void fill(real* y, real value, int64_t n) = 0;
+
+  // Matrix product -----------------------------------------------------------------------------
+  /// c (M, N) = alpha * op(a) op(b) + beta * c, op(a) (M, K), op(b) (K, N); `ta` says that a is
+  /// stored (K, M), `tb` that b is stored (N, K). Dense rows.
+  virtual void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+                    int64_t K, real alpha, real beta) = 0;
+
+  // Elementwise --------------------------------------------------------------------------------
+  virtual void add(real* y, const real* a, const real* b, int64_t n) = 0;
+  virtual void multiply(real* y, const real* a, const real* b, int64_t n) = 0;
+  virtual void scale(real* y, const real* x, real alpha, int64_t n) = 0;
+  /// y += alpha * x
+  virtual void accumulate(real* y, const real* x, real alpha, int64_t n) = 0;
+  /// y += a * b
+  virtual void multiply_accumulate(real* y, const real* a, const real* b, int64_t n) = 0;
+  /// y += s[0]
+  virtual void accumulate_scalar(real* y, const real* s, int64_t n) = 0;
+  virtual void map(Map kind, real* y, const real* x, int64_t n) = 0;
+  virtual void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) = 0;
+  /// y = x / (1 - p) where the stream's number is >= p, else 0.
+  virtual void dropout(real* y, const real* x, real p, Stream stream, int64_t n) = 0;
+  virtual void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) = 0;
+
+  // Rows ---------------------------------------------------------------------------------------
+  /// Every row of y (N, C) = b (C).
+  virtual void broadcast_rows(real* y, const real* b, int64_t N, int64_t C) = 0;
+  /// db (C) += sum of the rows of dy (N, C).
+  virtual void broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) = 0;
+  /// y = (x - mean) * rstd * gain + shift per row of x (N, C); keeps mean and rstd (N).
+  virtual void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
+                          const real* shift, int64_t N, int64_t C, real epsilon) = 0;
+  virtual void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy,
+                                   const real* x, const real* gain, const real* mean,
+                                   const real* rstd, int64_t N, int64_t C) = 0;
+  /// y (N, C): row n is table row ids[n].
+  virtual void embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) = 0;
+  virtual void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
+                                  int64_t C) = 0;
+
+  // Attention ----------------------------------------------------------------------------------
+  /// Turns the pairs of each head of x (B, T, H, D) by the angles of its position. `table`
+  /// (T, D / 2, 2) holds the cosine and sine of each, times a factor if pairs are scaled too.
+  virtual void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B,
+                      int64_t T, int64_t H, int64_t D) = 0;
+  virtual void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout,
+                               int64_t B, int64_t T, int64_t H, int64_t D) = 0;
+  /// y = softmax(scale * q kᵀ + bias) v over the keys that each query sees; q, y (B, Tq, H, D);
+  /// k, v (B, Tk, H, D); lse (B, H, Tq) = log of each row's softmax denominator.
+  virtual void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+                         const BiasView& bias, const AttentionSizes& sizes) = 0;
+  virtual void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
+                                  const real* lse, const real* q, const real* k, const real* v,
+                                  const BiasView& bias, const AttentionSizes& sizes) = 0;
+
+  // Loss and optimizer -------------------------------------------------------------------------
+  /// loss (N) = lse - logits[target], lse (N) = log sum exp of each row of logits (N, V); correct
+  /// (N, may be null) = 1 where the target has the largest logit, else 0.
+  virtual void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
+                             const int32_t* targets, int64_t N, int64_t V) = 0;
+  /// In place: logits become dlogits = dloss[n] * (softmax - one-hot of the target).
+  virtual void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
+                                      const int32_t* targets, int64_t N, int64_t V) = 0;
+  /// y[0] = sum of x.
+  virtual void sum(real* y, const real* x, int64_t n) = 0;
+  /// y[0] = sum of x².
+  virtual void sum_squares(real* y, const real* x, int64_t n) = 0;
+  /// One step on p with moments m, v; `norm_squared` (1) is the global gradient norm, squared.
+  virtual void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+                     const AdamWStep& step) = 0;
+
+ private:
+  Pool pool_{*this};
+};
+
+/// The backend that runs everywhere: OpenBLAS and OpenMP (core/cpu/).
+Backend& cpu_backend();
+
+}  // namespace farsight

@@ -1,0 +1,75 @@
+// The CPU backend: matrix products by OpenBLAS, the rest by hand with OpenMP. One .cpp per topic
+// in this folder implements the kernels that backend.h describes.
+#pragma once
+
+#include "core/backend.h"
+
+namespace farsight {
+
+class CpuBackend final : public Backend {
+ public:
+  // memory.cpp
+  void* allocate(size_t bytes) override;
+  void release(void* data, size_t bytes) override;
+  void upload(void* to, const void* host, size_t bytes) override;
+  void download(void* host, const void* from, size_t bytes) override;
+  void copy(real* y, const real* x, int64_t n) override;
+  void fill(real* y, real value, int64_t n) override;
+
+  // gemm.cpp
+  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+            int64_t K, real alpha, real beta) override;
+
+  // elementwise.cpp
+  void add(real* y, const real* a, const real* b, int64_t n) override;
+  void multiply(real* y, const real* a, const real* b, int64_t n) override;
+  void scale(real* y, const real* x, real alpha, int64_t n) override;
+  void accumulate(real* y, const real* x, real alpha, int64_t n) override;
+  void multiply_accumulate(real* y, const real* a, const real* b, int64_t n) override;
+  void accumulate_scalar(real* y, const real* s, int64_t n) override;
+  void map(Map kind, real* y, const real* x, int64_t n) override;
+  void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) override;
+  void dropout(real* y, const real* x, real p, Stream stream, int64_t n) override;
+  void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) override;
+
+  // rows.cpp
+  void broadcast_rows(real* y, const real* b, int64_t N, int64_t C) override;
+  void broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) override;
+  void embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) override;
+  void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
+                          int64_t C) override;
+
+  // norm.cpp
+  void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
+                  const real* shift, int64_t N, int64_t C, real epsilon) override;
+  void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy, const real* x,
+                           const real* gain, const real* mean, const real* rstd, int64_t N,
+                           int64_t C) override;
+
+  // rotation.cpp
+  void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,
+              int64_t H, int64_t D) override;
+  void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout, int64_t B,
+                       int64_t T, int64_t H, int64_t D) override;
+
+  // attention.cpp and attention_backward.cpp
+  void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+                 const BiasView& bias, const AttentionSizes& sizes) override;
+  void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
+                          const real* lse, const real* q, const real* k, const real* v,
+                          const BiasView& bias, const AttentionSizes& sizes) override;
+
+  // loss.cpp
+  void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
+                     const int32_t* targets, int64_t N, int64_t V) override;
+  void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
+                              const int32_t* targets, int64_t N, int64_t V) override;
+
+  // optimizer.cpp
+  void sum(real* y, const real* x, int64_t n) override;
+  void sum_squares(real* y, const real* x, int64_t n) override;
+  void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+             const AdamWStep& step) override;
+};
+
+}  // namespace farsight

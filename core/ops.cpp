@@ -1,0 +1,233 @@
+// The differentiable operations: each forward beside its derivative. See ops.h.
+#include "core/ops.h"
+
+#include <algorithm>
+
+namespace farsight {
+namespace {
+
+/// The outline of every elementwise function of one argument.
+Tensor map(const Op& op, Map kind, const Tensor& x) {
+  Tensor y(x.shape(), x.backend());
+  x.backend().map(kind, y.data(), x.data(), x.size());
+  op.record({x}, y, [=] {
+    x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size());
+  });
+  return y;
+}
+
+}  // namespace
+
+const Op kAdd("add");
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  kAdd.require(a.shape() == b.shape(), "shapes differ: ", a.shape().str(), " and ",
+               b.shape().str());
+  Tensor y(a.shape(), a.backend());
+  a.backend().add(y.data(), a.data(), b.data(), a.size());
+  kAdd.record({a, b}, y, [=] {
+    Backend& backend = y.backend();
+    if (a.grad()) backend.accumulate(a.grad(), y.grad(), 1, y.size());
+    if (b.grad()) backend.accumulate(b.grad(), y.grad(), 1, y.size());
+  });
+  return y;
+}
+
+const Op kMultiply("multiply");
+
+Tensor multiply(const Tensor& a, const Tensor& b) {
+  kMultiply.require(a.shape() == b.shape(), "shapes differ: ", a.shape().str(), " and ",
+                    b.shape().str());
+  Tensor y(a.shape(), a.backend());
+  a.backend().multiply(y.data(), a.data(), b.data(), a.size());
+  kMultiply.record({a, b}, y, [=] {
+    Backend& backend = y.backend();
+    if (a.grad()) backend.multiply_accumulate(a.grad(), y.grad(), b.data(), y.size());
+    if (b.grad()) backend.multiply_accumulate(b.grad(), y.grad(), a.data(), y.size());
+  });
+  return y;
+}
+
+const Op kScale("scale");
+
+Tensor scale(const Tensor& x, real alpha) {
+  Tensor y(x.shape(), x.backend());
+  x.backend().scale(y.data(), x.data(), alpha, x.size());
+  kScale.record({x}, y, [=] { x.backend().accumulate(x.grad(), y.grad(), alpha, x.size()); });
+  return y;
+}
+
+const Op kLinear("linear");
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ",
+                  weight.shape().str());
+  const int64_t N = x.shape().rows(), K = weight.shape()[1], M = weight.shape()[0];
+  kLinear.require(x.shape()[-1] == K, "inner sizes differ: ", x.shape()[-1], " and ", K);
+  kLinear.require(!bias.defined() || bias.shape() == Shape{M}, "the bias must have shape (", M,
+                  "), not ", bias.defined() ? bias.shape().str() : "");
+
+  Backend& backend = x.backend();
+  Tensor y({N, M}, backend);
+  if (bias.defined()) backend.broadcast_rows(y.data(), bias.data(), N, M);
+  backend.gemm(y.data(), x.data(), weight.data(), false, true, N, M, K, 1, bias.defined() ? 1 : 0);
+  kLinear.record({x, weight, bias}, y, [=] {
+    Backend& backend = y.backend();
+    if (x.grad())
+      backend.gemm(x.grad(), y.grad(), weight.data(), false, false, N, K, M, 1, 1);
+    if (weight.grad())
+      backend.gemm(weight.grad(), y.grad(), x.data(), true, false, M, K, N, 1, 1);
+    if (bias.defined() && bias.grad())
+      backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
+  });
+  return y.reshape(x.shape().with(-1, M));
+}
+
+const Op kGelu("gelu");
+Tensor gelu(const Tensor& x) { return map(kGelu, Map::kGelu, x); }
+
+const Op kGeluTanh("gelu_tanh");
+Tensor gelu_tanh(const Tensor& x) { return map(kGeluTanh, Map::kGeluTanh, x); }
+
+const Op kExp("exp");
+Tensor exp(const Tensor& x) { return map(kExp, Map::kExp, x); }
+
+const Op kLog1p("log1p");
+Tensor log1p(const Tensor& x) { return map(kLog1p, Map::kLog1p, x); }
+
+const Op kSigmoid("sigmoid");
+Tensor sigmoid(const Tensor& x) { return map(kSigmoid, Map::kSigmoid, x); }
+
+const Op kLayerNorm("layer_norm");
+
+Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& shift, real epsilon) {
+  const int64_t N = x.shape().rows(), C = x.shape()[-1];
+  kLayerNorm.require(gain.shape() == Shape{C} && shift.shape() == Shape{C},
+                     "gain and shift must have shape (", C, "), not ", gain.shape().str(), " and ",
+                     shift.shape().str());
+  Backend& backend = x.backend();
+  Tensor y(x.shape(), backend), mean({N}, backend), rstd({N}, backend);
+  backend.layer_norm(y.data(), mean.data(), rstd.data(), x.data(), gain.data(), shift.data(), N, C,
+                     epsilon);
+  kLayerNorm.record({x, gain, shift}, y, [=] {
+    y.backend().layer_norm_backward(x.grad(), gain.grad(), shift.grad(), y.grad(), x.data(),
+                                    gain.data(), mean.data(), rstd.data(), N, C);
+  });
+  return y;
+}
+
+const Op kEmbedding("embedding");
+
+Tensor embedding(const Tensor& table, const Ids& ids) {
+  kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ",
+                     table.shape().str());
+  const int64_t N = ids.size(), C = table.shape()[1];
+  Tensor y({N, C}, table.backend());
+  table.backend().embedding(y.data(), table.data(), ids.data(), N, C);
+  kEmbedding.record({table}, y, [=] {
+    table.backend().embedding_backward(table.grad(), y.grad(), ids.data(), N, C);
+  });
+  return y;
+}
+
+const Op kAddToEach("add_to_each");
+
+Tensor add_to_each(const Tensor& x, const Tensor& table) {
+  const int64_t n = table.size(), B = n ? x.size() / n : 0;
+  kAddToEach.require(x.shape() == Shape({B, table.shape()[0], table.shape()[1]}), "a table of ",
+                     table.shape().str(), " does not fit sequences of ", x.shape().str());
+  Backend& backend = x.backend();
+  Tensor y(x.shape(), backend);
+  backend.broadcast_rows(y.data(), table.data(), B, n);
+  backend.accumulate(y.data(), x.data(), 1, y.size());
+  kAddToEach.record({x, table}, y, [=] {
+    if (x.grad()) y.backend().accumulate(x.grad(), y.grad(), 1, y.size());
+    if (table.grad()) y.backend().broadcast_rows_backward(table.grad(), y.grad(), B, n);
+  });
+  return y;
+}
+
+const Op kDropout("dropout");
+
+Tensor dropout(const Tensor& x, real p, Stream stream) {
+  kDropout.require(p >= 0 && p < 1, "the probability must be in [0, 1), not ", p);
+  if (p == 0) return x;
+  Tensor y(x.shape(), x.backend());
+  x.backend().dropout(y.data(), x.data(), p, stream, x.size());
+  kDropout.record({x}, y, [=] {
+    x.backend().dropout_backward(x.grad(), y.grad(), p, stream, x.size());
+  });
+  return y;
+}
+
+const Op kRotate("rotate");
+
+Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout) {
+  kRotate.require(x.shape().rank() == 4 && x.shape()[3] % 2 == 0,
+                  "needs (B, T, H, D) with an even D, not ", x.shape().str());
+  const int64_t B = x.shape()[0], T = x.shape()[1], H = x.shape()[2], D = x.shape()[3];
+  kRotate.require(table.shape() == Shape({T, D / 2, 2}), "a table of ", table.shape().str(),
+                  " does not fit ", x.shape().str());
+  kRotate.require(!table.differentiable(), "the table takes no gradient");
+  Tensor y(x.shape(), x.backend());
+  x.backend().rotate(y.data(), x.data(), table.data(), layout, B, T, H, D);
+  kRotate.record({x}, y, [=] {
+    x.backend().rotate_backward(x.grad(), y.grad(), table.data(), layout, B, T, H, D);
+  });
+  return y;
+}
+
+const Op kCrossEntropy("cross_entropy");
+
+Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, Tensor* correct,
+                     int64_t chunk) {
+  kCrossEntropy.require(x.shape().rank() == 2 && weight.shape().rank() == 2 &&
+                            x.shape()[1] == weight.shape()[1],
+                        "needs (N, C) and (V, C), not ", x.shape().str(), " and ",
+                        weight.shape().str());
+  const int64_t N = x.shape()[0], C = x.shape()[1], V = weight.shape()[0];
+  kCrossEntropy.require(targets.size() == N, targets.size(), " targets for ", N, " rows");
+  Backend& backend = x.backend();
+  const int64_t rows = std::min(N, std::max<int64_t>(1, chunk / V));
+  Tensor loss({N}, backend), lse({N}, backend), logits({rows, V}, backend);
+  if (correct) *correct = Tensor({N}, backend);
+
+  const auto compute_logits = [=](int64_t first, int64_t count) {
+    x.backend().gemm(logits.data(), x.data() + first * C, weight.data(), false, true, count, V, C,
+                     1, 0);
+  };
+  for (int64_t first = 0; first < N; first += rows) {
+    const int64_t count = std::min(rows, N - first);
+    compute_logits(first, count);
+    backend.cross_entropy(loss.data() + first, lse.data() + first,
+                          correct ? correct->data() + first : nullptr, logits.data(),
+                          targets.data() + first, count, V);
+  }
+  kCrossEntropy.record({x, weight}, loss, [=] {
+    Backend& backend = x.backend();
+    for (int64_t first = 0; first < N; first += rows) {
+      const int64_t count = std::min(rows, N - first);
+      if (rows < N) compute_logits(first, count);
+      backend.cross_entropy_gradient(logits.data(), loss.grad() + first, lse.data() + first,
+                                     targets.data() + first, count, V);
+      if (x.grad())
+        backend.gemm(x.grad() + first * C, logits.data(), weight.data(), false, false, count, C, V,
+                     1, 1);
+      if (weight.grad())
+        backend.gemm(weight.grad(), logits.data(), x.data() + first * C, true, false, V, C, count,
+                     1, 1);
+    }
+  });
+  return loss;
+}
+
+const Op kSum("sum");
+
+Tensor sum(const Tensor& x) {
+  Tensor y(Shape{}, x.backend());
+  x.backend().sum(y.data(), x.data(), x.size());
+  kSum.record({x}, y, [=] { x.backend().accumulate_scalar(x.grad(), y.grad(), x.size()); });
+  return y;
+}
+
+}  // namespace farsight

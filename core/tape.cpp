@@ -1,0 +1,74 @@
+// The tape and the registry of ops: see tape.h.
+#include "core/tape.h"
+
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+
+namespace farsight {
+namespace {
+
+thread_local Tape* current_tape = nullptr;
+
+std::set<std::string>& registry() {
+  static std::set<std::string> names;
+  return names;
+}
+
+#ifndef NDEBUG
+void require_finite_gradients(const Op& op, const std::vector<Tensor>& inputs) {
+  for (const Tensor& input : inputs) {
+    if (!input.differentiable()) continue;
+    for (const real value : input.grad_to_vector())
+      op.require(std::isfinite(value), "a gradient of an input of shape ", input.shape().str(),
+                 " is ", value);
+  }
+}
+#endif
+
+}  // namespace
+
+Tape::Tape() {
+  check(!current_tape, "a tape is recording already; nested tapes are not supported");
+  current_tape = this;
+}
+
+Tape::~Tape() { current_tape = nullptr; }
+
+Tape* Tape::current() { return current_tape; }
+
+void Tape::push(const Op& op, std::vector<Tensor> inputs, const Tensor& y,
+                std::function<void()> backward) {
+  y.track();
+  steps_.push_back({&op, std::move(inputs), y, std::move(backward)});
+}
+
+void Tape::backward(const Tensor& loss) {
+  check(loss.size() == 1, "backward needs a loss of one element, not shape ", loss.shape().str());
+  backward(loss, Tensor::full(loss.shape(), 1, loss.backend()));
+}
+
+void Tape::backward(const Tensor& y, const Tensor& covector) {
+  check(y.differentiable(), "backward: this tensor depends on nothing that is tracked");
+  check(covector.shape() == y.shape(), "backward: a covector of shape ", covector.shape().str(),
+        " for an output of shape ", y.shape().str());
+  y.backend().accumulate(y.grad(), covector.data(), 1, y.size());
+  while (!steps_.empty()) {
+    const Step step = std::move(steps_.back());
+    steps_.pop_back();
+    if (!step.y.has_grad()) continue;  // nothing that the result depends on
+    step.backward();
+#ifndef NDEBUG
+    require_finite_gradients(*step.op, step.inputs);
+#endif
+  }
+}
+
+Op::Op(std::string name) : name_(std::move(name)) {
+  if (!registry().insert(name_).second) fail("two ops are called ", name_);
+}
+
+std::vector<std::string> Op::names() { return {registry().begin(), registry().end()}; }
+
+}  // namespace farsight

@@ -1,0 +1,107 @@
+// The language model: see language_model.h.
+#include "nn/language_model.h"
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace farsight {
+namespace {
+
+constexpr double kDeviation = 0.02;  // of initial weights, as in GPT-2
+
+/// Of the projections that write to the residual stream, which adds up two per block.
+double residual_deviation(const ModelConfig& config) {
+  return kDeviation / std::sqrt(2.0 * config.blocks);
+}
+
+/// Throws unless the settings fit together.
+const ModelConfig& checked(const ModelConfig& config) {
+  const auto positive = [](const char* name, int64_t value) {
+    check(value > 0, name, " must be positive, not ", value);
+  };
+  positive("vocabulary", config.vocabulary);
+  positive("width", config.width);
+  positive("heads", config.heads);
+  positive("blocks", config.blocks);
+  positive("length", config.length);
+  check(config.feed_forward >= 0, "feed-forward must not be negative: ", config.feed_forward);
+  check(config.width % config.heads == 0, "heads = ", config.heads, " does not divide width = ",
+        config.width);
+  const int64_t windows = config.windows.size();
+  check(windows <= 1 || windows == config.heads, "give one window for all heads or ",
+        config.heads, " windows, not ", windows);
+  for (const int64_t window : config.windows)
+    check(window >= 0, "a window is 0 (unlimited) or positive, not ", window);
+  return config;
+}
+
+int64_t hidden_width(const ModelConfig& config) {
+  return config.feed_forward ? config.feed_forward : 4 * config.width;
+}
+
+}  // namespace
+
+Block::Block(const ModelConfig& config, Backend& backend)
+    : attention_norm_(config.width, backend),
+      attention_(config.width, config.heads, kDeviation, residual_deviation(config), backend),
+      feed_forward_norm_(config.width, backend),
+      feed_forward_(config.width, hidden_width(config), config.activation, kDeviation,
+                    residual_deviation(config), backend) {
+  add_child("attention_norm", attention_norm_);
+  add_child("attention", attention_);
+  add_child("feed_forward_norm", feed_forward_norm_);
+  add_child("feed_forward", feed_forward_);
+}
+
+Tensor Block::operator()(const Tensor& x, const AttentionContext& context,
+                         Dropout& dropout) const {
+  const Tensor mixed = add(x, dropout(attention_(attention_norm_(x), context)));
+  return add(mixed, dropout(feed_forward_(feed_forward_norm_(mixed))));
+}
+
+LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend)
+    : config_(checked(config)),
+      backend_(backend),
+      embedding_(add_parameter("embedding.weight", {config.vocabulary, config.width},
+                               normal(kDeviation), Decay::kYes, backend)),
+      head_(config.tied ? embedding_
+                        : add_parameter("head.weight", {config.vocabulary, config.width},
+                                        normal(kDeviation), Decay::kYes, backend)),
+      position_(make_position(config.position, {config.width, config.heads, config.length,
+                                                config.position_options, &backend})),
+      norm_(config.width, backend) {
+  add_child("position", *position_);
+  for (int64_t i = 0; i < config.blocks; ++i) {
+    blocks_.push_back(std::make_unique<Block>(config, backend));
+    add_child("blocks." + std::to_string(i), *blocks_.back());
+  }
+  add_child("norm", norm_);
+  if (!config.windows.empty()) {
+    std::vector<int32_t> windows(config.heads, static_cast<int32_t>(config.windows[0]));
+    if (config.windows.size() > 1) windows.assign(config.windows.begin(), config.windows.end());
+    windows_ = Ids(windows, backend);
+  }
+  initialize(seed);
+}
+
+Tensor LanguageModel::hidden(const Ids& tokens, int64_t B, Dropout& dropout) {
+  const int64_t T = tokens.size() / B;
+  check(T > 0 && B * T == tokens.size(), tokens.size(), " tokens are no ", B,
+        " sequences of one length");
+  Tensor x = embedding(embedding_, tokens).reshape({B, T, config_.width});
+  if (position_->embedding_scale() != 1) x = scale(x, position_->embedding_scale());
+  if (const Tensor positions = position_->embed(T); positions.defined())
+    x = add_to_each(x, positions);
+  x = dropout(x);
+  const AttentionContext context{*position_, position_->bias(T), windows_};
+  for (const auto& block : blocks_) x = (*block)(x, context, dropout);
+  return norm_(x).reshape({B * T, config_.width});
+}
+
+Tensor LanguageModel::losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout,
+                             Tensor* correct) {
+  return cross_entropy(hidden(tokens, B, dropout), head_, targets, correct);
+}
+
+}  // namespace farsight

@@ -1,0 +1,70 @@
+// A decoder-only transformer language model with pre-layer-norm blocks (GPT-2) and any positional
+// scheme.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/layers.h"
+#include "nn/position.h"
+
+namespace farsight {
+
+struct ModelConfig {
+  int64_t vocabulary = 0;
+  int64_t width = 128;       // C
+  int64_t heads = 8;         // H; divides the width
+  int64_t blocks = 4;
+  int64_t feed_forward = 0;  // 0 = 4 * width
+  int64_t length = 128;      // the training length
+  bool tied = true;          // whether the output projection is the embedding table
+  Activation activation = Activation::kGelu;
+  std::string position = "alibi";
+  std::map<std::string, double> position_options;
+  std::vector<int64_t> windows;  // none, one for all heads, or one for each; 0 = unlimited
+};
+
+/// x + attention(norm(x)), then x + feed_forward(norm(x)).
+class Block : public Module {
+ public:
+  Block(const ModelConfig& config, Backend& backend);
+  /// x (B, T, C) to (B, T, C).
+  Tensor operator()(const Tensor& x, const AttentionContext& context, Dropout& dropout) const;
+
+ private:
+  LayerNorm attention_norm_;
+  SelfAttention attention_;
+  LayerNorm feed_forward_norm_;
+  FeedForward feed_forward_;
+};
+
+class LanguageModel : public Module {
+ public:
+  /// Builds the model and draws its initial parameters from the seed. Throws Error if the
+  /// configuration contradicts itself, naming the setting.
+  LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend);
+
+  const ModelConfig& config() const { return config_; }
+  Backend& backend() const { return backend_; }
+
+  /// Negative log-likelihood in nats of each target: (B * T). `tokens` and `targets` hold B
+  /// sequences one after the other. `correct`, if given, receives 1 where the target is the
+  /// likeliest token. Throws Error if the scheme cannot reach the length.
+  Tensor losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout = {},
+                Tensor* correct = nullptr);
+
+ private:
+  /// The last layer norm's output: (B * T, C).
+  Tensor hidden(const Ids& tokens, int64_t B, Dropout& dropout);
+
+  const ModelConfig config_;
+  Backend& backend_;
+  Tensor embedding_, head_;  // (V, C) each; the same tensor if tied
+  std::unique_ptr<PositionScheme> position_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  LayerNorm norm_;
+  Ids windows_;
+};
+
+}  // namespace farsight

@@ -1,0 +1,51 @@
+// The layers of a transformer block: see layers.h.
+#include "nn/layers.h"
+
+namespace farsight {
+
+Linear::Linear(int64_t in, int64_t out, double deviation, Backend& backend)
+    : weight_(add_parameter("weight", {out, in}, normal(deviation), Decay::kYes, backend)),
+      bias_(add_parameter("bias", {out}, constant(0), Decay::kNo, backend)) {}
+
+LayerNorm::LayerNorm(int64_t width, Backend& backend)
+    : weight_(add_parameter("weight", {width}, constant(1), Decay::kNo, backend)),
+      bias_(add_parameter("bias", {width}, constant(0), Decay::kNo, backend)) {}
+
+SelfAttention::SelfAttention(int64_t width, int64_t heads, double deviation,
+                             double residual_deviation, Backend& backend)
+    : heads_(heads),
+      query_(width, width, deviation, backend),
+      key_(width, width, deviation, backend),
+      value_(width, width, deviation, backend),
+      output_(width, width, residual_deviation, backend) {
+  add_child("query", query_);
+  add_child("key", key_);
+  add_child("value", value_);
+  add_child("output", output_);
+}
+
+Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& context) const {
+  const int64_t B = x.shape()[0], T = x.shape()[1], C = x.shape()[2];
+  const Shape by_head{B, T, heads_, C / heads_};
+  Tensor q = query_(x).reshape(by_head);
+  Tensor k = key_(x).reshape(by_head);
+  const Tensor v = value_(x).reshape(by_head);
+  context.position.rotate(q, k);
+  return output_(attention(q, k, v, context.bias, context.windows).reshape(x.shape()));
+}
+
+FeedForward::FeedForward(int64_t width, int64_t hidden, Activation activation, double deviation,
+                         double residual_deviation, Backend& backend)
+    : activation_(activation),
+      up_(width, hidden, deviation, backend),
+      down_(hidden, width, residual_deviation, backend) {
+  add_child("up", up_);
+  add_child("down", down_);
+}
+
+Tensor FeedForward::operator()(const Tensor& x) const {
+  const Tensor hidden = up_(x);
+  return down_(activation_ == Activation::kGelu ? gelu(hidden) : gelu_tanh(hidden));
+}
+
+}  // namespace farsight

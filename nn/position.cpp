@@ -1,0 +1,67 @@
+// Defaults and the registry of positional schemes: see position.h.
+#include "nn/position.h"
+
+#include "core/error.h"
+
+namespace farsight {
+namespace {
+
+std::map<std::string, const PositionEntry*>& registry() {
+  static std::map<std::string, const PositionEntry*> entries;
+  return entries;
+}
+
+}  // namespace
+
+Tensor PositionScheme::embed(int64_t) { return {}; }
+void PositionScheme::rotate(Tensor&, Tensor&) {}
+Bias PositionScheme::bias(int64_t) { return {}; }
+
+Bias FixedBias::bias(int64_t length) {
+  if (!table_.defined() || table_.shape()[1] != length) {
+    std::vector<real> table;
+    for (int64_t head = 1; head <= heads_; ++head) {
+      const std::vector<double> row = values(head, length);
+      table.insert(table.end(), row.rbegin(), row.rend());
+    }
+    table_ = Tensor::from({heads_, length}, table, backend_);
+  }
+  return {table_};
+}
+
+PositionEntry::PositionEntry(std::string name, std::string description, MakePosition make,
+                             std::vector<PositionOption> options)
+    : name(std::move(name)),
+      description(std::move(description)),
+      make(make),
+      options(std::move(options)) {
+  if (!registry().emplace(this->name, this).second)
+    fail("two positional schemes are called ", this->name);
+}
+
+std::vector<const PositionEntry*> PositionEntry::all() {
+  std::vector<const PositionEntry*> entries;
+  for (const auto& [name, entry] : registry()) entries.push_back(entry);
+  return entries;
+}
+
+std::unique_ptr<PositionScheme> make_position(const std::string& name, PositionConfig config) {
+  const auto found = registry().find(name);
+  if (found == registry().end()) {
+    std::string known;
+    for (const auto& [other, entry] : registry()) known += (known.empty() ? "" : ", ") + other;
+    fail("there is no positional scheme '", name, "'; known are: ", known);
+  }
+  const PositionEntry& entry = *found->second;
+  std::map<std::string, double> options;
+  for (const PositionOption& option : entry.options) {
+    const auto given = config.options.find(option.name);
+    options[option.name] = given == config.options.end() ? option.value : given->second;
+  }
+  config.options = options;
+  check(config.heads > 0 && config.width % config.heads == 0, config.heads,
+        " heads do not divide a width of ", config.width);
+  return entry.make(config);
+}
+
+}  // namespace farsight

@@ -1,0 +1,36 @@
+// A trained vector per position, added to the token embeddings (GPT-2). Its table ends at the
+// training length, and so does the model's reach.
+#include <numeric>
+
+#include "core/error.h"
+#include "core/ops.h"
+#include "nn/position.h"
+
+namespace farsight {
+namespace {
+
+class Learned : public PositionScheme {
+ public:
+  explicit Learned(const PositionConfig& config)
+      : length_(config.length),
+        table_(add_parameter("weight", {config.length, config.width}, normal(0.02), Decay::kYes,
+                             *config.backend)) {}
+
+  Tensor embed(int64_t length) override {
+    check(length <= length_, "the scheme 'learned' has a table of ", length_,
+          " positions and cannot reach ", length, "; choose lengths up to ", length_,
+          " or another scheme");
+    std::vector<int32_t> positions(length);
+    std::iota(positions.begin(), positions.end(), 0);
+    return embedding(table_, Ids(positions, table_.backend()));
+  }
+
+ private:
+  const int64_t length_;
+  const Tensor table_;  // (T, C)
+};
+
+const PositionEntry entry("learned", "a trained vector per position", make_scheme<Learned>);
+
+}  // namespace
+}  // namespace farsight

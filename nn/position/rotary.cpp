@@ -1,0 +1,62 @@
+// Rotary positions (RoPE, Su et al. 2021): pair i of a query or key at position m is turned by
+// m * base^(-2i/D), so that scores depend on distance alone. A pair is (2i, 2i + 1), or
+// (i, i + D/2) in the "rotate-half" layout that many published weights use.
+#include <cmath>
+
+#include "core/error.h"
+#include "core/ops.h"
+#include "nn/position.h"
+
+namespace farsight {
+namespace {
+
+class Rotary : public PositionScheme {
+ public:
+  explicit Rotary(const PositionConfig& config)
+      : head_width_(config.head_width()),
+        base_(config.option("rotary-base")),
+        layout_(config.option("rotary-halves") != 0 ? PairLayout::kHalves
+                                                    : PairLayout::kInterleaved),
+        backend_(*config.backend) {
+    check(head_width_ % 2 == 0, "rotary positions need an even head width, not ", head_width_);
+    check(base_ > 1, "rotary-base must be greater than 1, not ", base_);
+  }
+
+  void rotate(Tensor& q, Tensor& k) override {
+    const Tensor& table = angles(q.shape()[1]);
+    q = farsight::rotate(q, table, layout_);
+    k = farsight::rotate(k, table, layout_);
+  }
+
+ private:
+  /// (length, D / 2, 2): cosine and sine of each pair's angle.
+  const Tensor& angles(int64_t length) {
+    if (!table_.defined() || table_.shape()[0] != length) {
+      std::vector<real> table;
+      table.reserve(length * head_width_);
+      for (int64_t m = 0; m < length; ++m) {
+        for (int64_t pair = 0; pair < head_width_ / 2; ++pair) {
+          const double angle = m * std::pow(base_, -2.0 * pair / head_width_);
+          table.push_back(static_cast<real>(std::cos(angle)));
+          table.push_back(static_cast<real>(std::sin(angle)));
+        }
+      }
+      table_ = Tensor::from({length, head_width_ / 2, 2}, table, backend_);
+    }
+    return table_;
+  }
+
+  const int64_t head_width_;
+  const double base_;
+  const PairLayout layout_;
+  Backend& backend_;
+  Tensor table_;  // for the length asked for last
+};
+
+const PositionEntry entry("rotary", "queries and keys turned by their positions",
+                          make_scheme<Rotary>,
+                          {{"rotary-base", 10000, "base of the rotation frequencies"},
+                           {"rotary-halves", 0, "1 pairs (i, i + D/2), 0 pairs (2i, 2i + 1)"}});
+
+}  // namespace
+}  // namespace farsight

@@ -1,0 +1,40 @@
+// Sandwich (Chi et al. 2022, arXiv 2212.10356): the inner product of two sinusoidal embeddings,
+// with the cross terms of sinusoidal attention dropped,
+//   bias_h(d) = H / (8 h) * S(d),   S(d) = sum_{i=0}^{Dbar/2 - 1} cos(d / 10000^(2i/Dbar)).
+// It falls off like a logarithm of the distance, and the compression ratio 8h/H divides.
+#include <cmath>
+
+#include "core/error.h"
+#include "nn/position.h"
+
+namespace farsight {
+namespace {
+
+class Sandwich : public FixedBias {
+ public:
+  explicit Sandwich(const PositionConfig& config)
+      : FixedBias(config), dbar_(static_cast<int>(config.option("sandwich-dbar"))) {
+    check(dbar_ > 0 && dbar_ % 2 == 0, "sandwich-dbar must be a positive even number, not ",
+          config.option("sandwich-dbar"));
+  }
+
+ private:
+  std::vector<double> values(int64_t head, int64_t length) const override {
+    const double factor = static_cast<double>(heads_) / (8.0 * head);
+    std::vector<double> row(length, 0);
+    for (int i = 0; i < dbar_ / 2; ++i) {
+      const double frequency = std::pow(10000.0, -2.0 * i / dbar_);
+      for (int64_t d = 0; d < length; ++d) row[d] += factor * std::cos(d * frequency);
+    }
+    return row;
+  }
+
+  const int dbar_;
+};
+
+const PositionEntry entry("sandwich", "inner products of sinusoidal embeddings as a bias",
+                          make_scheme<Sandwich>,
+                          {{"sandwich-dbar", 128, "width of the sinusoidal embeddings"}});
+
+}  // namespace
+}  // namespace farsight

@@ -1,0 +1,43 @@
+// T5's relative bias (Raffel et al. 2020): a trained number per head and bucket of distances, one
+// table for all layers. Distances below 16 have a bucket each; from there to 128, bucket
+// 16 + floor(16 ln(d / 16) / ln 8), and 31 beyond.
+#include "core/ops.h"
+#include "nn/position.h"
+
+namespace farsight {
+namespace {
+
+constexpr int kBuckets = 32;
+
+/// The first distance of buckets 16 … 31. Kept as integers, since rounding in a logarithm would
+/// move the boundaries.
+constexpr int kFirstDistance[] = {16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113};
+
+int bucket(int64_t distance) {
+  if (distance < kFirstDistance[0]) return static_cast<int>(distance);
+  int b = kBuckets - 1;
+  while (distance < kFirstDistance[b - 16]) --b;
+  return b;
+}
+
+class T5 : public PositionScheme {
+ public:
+  explicit T5(const PositionConfig& config)
+      : table_(add_parameter("weight", {config.heads, kBuckets}, normal(0.02), Decay::kNo,
+                             *config.backend)) {}
+
+  Bias bias(int64_t length) override {
+    // Rows are picked by a product with one-hot rows: (H, 32) (T, 32)ᵀ.
+    std::vector<real> one_hot(length * kBuckets, 0);
+    for (int64_t c = 0; c < length; ++c) one_hot[c * kBuckets + bucket(length - 1 - c)] = 1;
+    return {linear(table_, Tensor::from({length, kBuckets}, one_hot, table_.backend()))};
+  }
+
+ private:
+  const Tensor table_;  // (H, 32)
+};
+
+const PositionEntry entry("t5", "a trained bias per head and bucket of distances", make_scheme<T5>);
+
+}  // namespace
+}  // namespace farsight

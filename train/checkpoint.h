@@ -1,0 +1,38 @@
+// Checkpoints: one safetensors file with the parameters by dotted name, the optimizer's moments
+// (optimizer.first.NAME, optimizer.second.NAME), and in its metadata the settings, the step and the
+// tokenizer's fingerprint. Random numbers are functions of seed and step, so that nothing else is
+// needed to go on exactly.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "train/config.h"
+#include "train/optimizer.h"
+
+namespace farsight {
+
+/// A model with the settings that it was trained with.
+struct TrainedModel {
+  Config config;
+  std::string tokenizer;  // fingerprint
+  int64_t step = 0;       // steps taken
+  std::unique_ptr<LanguageModel> model;
+};
+
+/// Writes atomically what load_checkpoint and resume_checkpoint read.
+void save_checkpoint(const std::filesystem::path& path, const Config& config,
+                     const std::string& tokenizer, int64_t step, const ParameterBlock& parameters,
+                     const AdamW& optimizer);
+
+/// Builds the model that a checkpoint describes. Throws Error if the file is damaged or does not
+/// describe a model.
+TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend);
+
+/// Sets parameters and moments to a checkpoint's and returns the steps it has taken. Throws Error
+/// if the file is damaged, belongs to another model, or was trained on another tokenizer's tokens.
+int64_t resume_checkpoint(const std::filesystem::path& path, const Config& config,
+                          const std::string& tokenizer, const ParameterBlock& parameters,
+                          const AdamW& optimizer);
+
+}  // namespace farsight

@@ -1,0 +1,139 @@
+// Settings from command line, file and metadata: see config.h.
+#include "train/config.h"
+
+#include <fstream>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace farsight {
+namespace {
+
+const std::map<std::string, Activation> kActivations{{"gelu", Activation::kGelu},
+                                                     {"gelu_tanh", Activation::kGeluTanh}};
+
+std::string name_of(Activation activation) {
+  return activation == Activation::kGelu ? "gelu" : "gelu_tanh";
+}
+
+template <class Field>
+constexpr bool is_activation = std::is_same_v<Field, Activation>;
+
+}  // namespace
+
+void add_settings(CLI::App& app, Config& config) {
+  visit_settings(config, [&](const std::string& name, auto& field, const char* description,
+                             const char* group) {
+    CLI::Option* option = app.add_option("--" + name, field, description)->group(group);
+    using Field = std::decay_t<decltype(field)>;
+    if constexpr (is_activation<Field>) {
+      option->transform(CLI::CheckedTransformer(kActivations))->default_str(name_of(field));
+    } else {
+      option->capture_default_str();
+    }
+    if constexpr (std::is_same_v<Field, std::vector<int64_t>>) option->delimiter(',');
+  });
+  app.add_option("--config", "TOML file of settings; the command line goes before it")
+      ->group("Files");
+}
+
+void read_config_file(CLI::App& app) {
+  const CLI::Option* given = app.get_option("--config");
+  if (given->count() == 0) return;
+  const std::string path = given->as<std::string>();
+  std::ifstream file(path);
+  check(file.is_open(), path, ": not found; --config takes a TOML file such as configs/demo.toml");
+
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(file);
+  } catch (const CLI::Error& error) {
+    fail(path, ": ", error.what());
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_single_name());
+  for (const CLI::ConfigItem& item : items) {
+    CLI::Option* option = app.get_option_no_throw("--" + item.name);
+    check(option && option != given && item.parents.empty(), path, ": unknown setting '",
+          item.fullname(), "'; the nearest known one is '", nearest(item.name, known), "'");
+    if (option->count() > 0) continue;
+    try {
+      option->add_result(item.inputs);
+      option->run_callback();
+    } catch (const CLI::Error& error) {
+      fail(path, ": ", item.name, ": ", error.what());
+    }
+  }
+}
+
+std::string describe(const CLI::ParseError& error, CLI::App& program) {
+  std::string text = error.what();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  const auto used = program.get_subcommands();
+  if (error.get_name() != "ExtrasError" || used.empty()) return text + "; see farsight --help";
+  std::vector<std::string> known;
+  for (const CLI::Option* option : used[0]->get_options()) known.push_back(option->get_name());
+  for (const std::string& extra : used[0]->remaining()) {
+    if (extra.starts_with("-"))
+      return concat(used[0]->get_name(), ": unknown option '", extra, "'; the nearest known one is '",
+                    nearest(extra, known), "'");
+  }
+  return concat(used[0]->get_name(), ": ", text);
+}
+
+nlohmann::json to_json(const Config& config) {
+  nlohmann::json settings;
+  Config copy = config;
+  visit_settings(copy, [&](const std::string& name, auto& field, const char*, const char*) {
+    if constexpr (is_activation<std::decay_t<decltype(field)>>)
+      settings[name] = name_of(field);
+    else
+      settings[name] = field;
+  });
+  settings["vocabulary"] = config.model.vocabulary;
+  return settings;
+}
+
+Config from_json(const nlohmann::json& settings) {
+  Config config;
+  std::vector<std::string> known{"vocabulary"};
+  try {
+    visit_settings(config, [&](const std::string& name, auto& field, const char*, const char*) {
+      using Field = std::decay_t<decltype(field)>;
+      known.push_back(name);
+      if (!settings.contains(name)) return;
+      if constexpr (is_activation<Field>)
+        field = kActivations.at(settings.at(name).get<std::string>());
+      else
+        field = settings.at(name).get<Field>();
+    });
+    config.model.vocabulary = settings.at("vocabulary").get<int64_t>();
+  } catch (const std::exception& error) {
+    fail("damaged settings: ", error.what());
+  }
+  for (const auto& [name, value] : settings.items())
+    check(std::count(known.begin(), known.end(), name), "unknown setting '", name, "'");
+  return config;
+}
+
+std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
+  // Levenshtein distance, one row at a time.
+  const auto distance = [&](const std::string& other) {
+    std::vector<size_t> row(other.size() + 1);
+    std::iota(row.begin(), row.end(), 0);
+    for (size_t i = 0; i < name.size(); ++i) {
+      size_t diagonal = row[0];
+      row[0] = i + 1;
+      for (size_t j = 0; j < other.size(); ++j) {
+        const size_t substituted = diagonal + (name[i] != other[j]);
+        diagonal = row[j + 1];
+        row[j + 1] = std::min({substituted, row[j] + 1, row[j + 1] + 1});
+      }
+    }
+    return row.back();
+  };
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+}
+
+}  // namespace farsight

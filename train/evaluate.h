@@ -1,0 +1,63 @@
+// Evaluation beyond the training length: perplexity, and recall of marked tokens.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "nn/language_model.h"
+#include "train/token_source.h"
+
+namespace farsight {
+
+/// A token that restates something said `distance` tokens before, one of `choices` equally likely
+/// answers for whoever has not seen it.
+struct RecallMark {
+  int64_t position;  // of the token in the text
+  int64_t distance;
+  int64_t choices;
+};
+
+/// Marks from a CSV with the columns position,distance,choices, in order of position.
+std::vector<RecallMark> read_marks(const std::filesystem::path& path);
+
+/// Recall of the marked tokens whose distance is in [min_distance, max_distance).
+struct RecallBucket {
+  int64_t min_distance = 0, max_distance = 0, targets = 0;
+  double loss = 0;       // mean, nats
+  double accuracy = 0;   // share of targets that were the likeliest token
+  double best_loss = 0;  // of a reader who knows what stands in the same window, and guesses else
+};
+
+struct Evaluation {
+  int64_t length = 0, stride = 0, targets = 0;
+  double nll = 0;            // nats, over all targets
+  double token_ppl = 0;      // exp(nll / targets)
+  double word_ppl = 0;       // exp(nll / words of the original text)
+  double bits_per_byte = 0;  // nll / (ln 2 * bytes of the original text)
+  std::vector<RecallBucket> recall;  // by powers of two of the distance; empty without marks
+};
+
+struct EvaluationOptions {
+  int64_t length = 0;
+  int64_t stride = 0;  // 0 = length
+  /// Scores no more than this many targets; 0 = all. Words and bytes are then taken in proportion.
+  int64_t max_targets = 0;
+  const std::vector<RecallMark>* marks = nullptr;
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+/// Windows of `length` tokens start every `stride` tokens; each scores its last `stride` targets,
+/// the first window all of its targets, so that every token but the text's first is scored once.
+/// With stride = length the windows do not overlap. Throws Error if the text has fewer than two
+/// tokens or the model cannot reach the length.
+Evaluation evaluate(LanguageModel& model, const TokenSource& text,
+                    const EvaluationOptions& options);
+
+/// length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte
+void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations);
+
+/// length,min_distance,max_distance,targets,loss,accuracy,best_loss
+void write_recall(std::ostream& stream, const std::vector<Evaluation>& evaluations);
+
+}  // namespace farsight

@@ -1,0 +1,92 @@
+// Progress bars and descriptions: see log.h.
+#include "train/log.h"
+
+#include <omp.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include "core/error.h"
+
+namespace farsight {
+namespace {
+
+std::string print(const char* format, auto... values) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+}  // namespace
+
+ProgressBar::~ProgressBar() { erase(); }
+
+void ProgressBar::show(const std::string& what, int64_t done, int64_t total) {
+  static const bool terminal = isatty(STDERR_FILENO);
+  const auto now = Clock::now();
+  if (what != shown_for_) {
+    shown_for_ = what;
+    started_ = now;
+  } else if (now - last_ < std::chrono::milliseconds(200) && done < total) {
+    return;
+  }
+  last_ = now;
+  if (!terminal || total <= 0) return;
+  constexpr int kWidth = 30;
+  const double share = static_cast<double>(done) / total;
+  const int filled = static_cast<int>(share * kWidth);
+  const double elapsed = std::chrono::duration<double>(now - started_).count();
+  const std::string left = share > 0.01 ? duration(elapsed * (1 - share) / share) + " left" : "";
+  std::fprintf(stderr, "\r\033[K%s [%s%s] %3.0f %%  %s", what.c_str(),
+               std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(),
+               100 * share, left.c_str());
+  std::fflush(stderr);
+  visible_ = true;
+}
+
+void ProgressBar::erase() {
+  if (visible_) std::fputs("\r\033[K", stderr);
+  visible_ = false;
+}
+
+std::string duration(double seconds) {
+  const auto whole = std::llround(seconds);
+  if (whole < 60) return concat(whole, " s");
+  if (whole < 3600) return concat(whole / 60, " min ", whole % 60, " s");
+  return concat(whole / 3600, " h ", whole % 3600 / 60, " min");
+}
+
+std::string short_number(double value) {
+  if (value < 1000) return print("%.0f", value);
+  if (value < 1e5) return print("%.1fk", value / 1e3);
+  if (value < 1e6) return print("%.0fk", value / 1e3);
+  return print(value < 1e8 ? "%.2fM" : "%.0fM", value / 1e6);
+}
+
+std::string describe_machine() {
+  struct sysinfo info {};
+  sysinfo(&info);
+  const double memory = static_cast<double>(info.totalram) * info.mem_unit / (1 << 30);
+  return concat(processor_name(), ", ", omp_get_max_threads(), " threads, ",
+                print("%.1f", memory), " GiB");
+}
+
+int64_t peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+}  // namespace farsight

@@ -1,0 +1,39 @@
+// What people see of a long run: progress bars, durations, the machine.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace farsight {
+
+/// A bar on standard error, redrawn in place a few times a second; silent where standard error is
+/// no terminal. Erased when destroyed.
+class ProgressBar {
+ public:
+  ~ProgressBar();
+  void show(const std::string& what, int64_t done, int64_t total);
+  /// Removes the bar, so that a line can be printed.
+  void erase();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_{};
+  std::string shown_for_;
+  Clock::time_point started_{};
+  bool visible_ = false;
+};
+
+/// "45 s", "12 min 5 s", "3 h 20 min".
+std::string duration(double seconds);
+
+/// "940", "12.5k", "4.20M".
+std::string short_number(double value);
+
+/// "AMD EPYC 9B14, 2 threads, 23.5 GiB".
+std::string describe_machine();
+
+/// Largest memory this process has held, by the operating system's account, in MiB.
+int64_t peak_mib();
+
+}  // namespace farsight

@@ -1,0 +1,31 @@
+// AdamW over a model's whole parameter block, and the learning rate's schedule.
+#pragma once
+
+#include "nn/module.h"
+#include "train/config.h"
+
+namespace farsight {
+
+/// Learning rate of step 0, 1, …: linear warm-up, then a cosine down to final_rate of the peak at
+/// the last step (Loshchilov & Hutter 2017).
+double learning_rate(const Config& config, int64_t step);
+
+class AdamW {
+ public:
+  explicit AdamW(const ParameterBlock& parameters);
+
+  /// One update from the gradients in the block, which it clears. `step` counts from 0. Returns
+  /// the gradient's norm before clipping; throws Error, the parameters untouched, if that is not
+  /// finite.
+  double update(const Config& config, int64_t step);
+
+  /// (size) each, in the block's order.
+  const Tensor& first_moment() const { return first_; }
+  const Tensor& second_moment() const { return second_; }
+
+ private:
+  const ParameterBlock& parameters_;
+  Tensor first_, second_, norm_squared_;
+};
+
+}  // namespace farsight

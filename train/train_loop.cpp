@@ -1,0 +1,173 @@
+// The loop around the training step: start-up table, log, evaluations, checkpoints, Ctrl-C.
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <iomanip>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "train/evaluate.h"
+#include "train/log.h"
+#include "train/trainer.h"
+
+namespace farsight {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+/// While alive, Ctrl-C (and a polite kill) set `interrupted`; a second one ends the program.
+class InterruptGuard {
+ public:
+  InterruptGuard() {
+    interrupted = 0;
+    for (const int signal : {SIGINT, SIGTERM}) {
+      struct sigaction action {};
+      action.sa_handler = [](int) { interrupted = 1; };
+      action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+      sigaction(signal, &action, nullptr);
+    }
+  }
+  ~InterruptGuard() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+  }
+};
+
+/// log.csv: one row per log line; rows of steps that a resumed run takes again are dropped.
+class Log {
+ public:
+  Log(std::filesystem::path path, int64_t steps_taken) : path_(std::move(path)) {
+    std::string kept = "step,tokens,loss,norm,rate,tokens_per_second,valid_loss\n";
+    std::ifstream old(path_);
+    std::string line;
+    std::getline(old, line);
+    while (std::getline(old, line)) {
+      if (std::atoll(line.c_str()) <= steps_taken && line.find(',') != line.npos)
+        kept += line + '\n';
+    }
+    write_file(path_, [&](std::ostream& stream) { stream << kept; });
+    stream_.open(path_, std::ios::app);
+  }
+
+  void add(int64_t step, int64_t tokens, const Trainer::StepResult& result, double speed,
+           double valid_loss) {
+    stream_ << step << ',' << tokens << ',' << std::setprecision(8) << result.loss << ','
+            << result.norm << ',' << result.rate << ',' << std::lround(speed) << ',';
+    if (!std::isnan(valid_loss)) stream_ << valid_loss;
+    stream_ << std::endl;
+    check(stream_.good(), path_.string(), ": cannot be written; is the disk full?");
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream stream_;
+};
+
+/// Bytes that training needs: four numbers per parameter (value, gradient, two moments), the
+/// activations kept for the backward pass, and one chunk of logits.
+double memory_estimate(const Config& config, int64_t parameters) {
+  const ModelConfig& m = config.model;
+  const double rows = static_cast<double>(config.batch) * m.length;
+  const double hidden = m.feed_forward ? m.feed_forward : 4 * m.width;
+  // Per block and row: 2 norms, q, k, v, attention, 2 outputs, 2 sums, and 2 in the feed-forward.
+  const double activations = rows * m.blocks * (10 * m.width + 2 * hidden);
+  const double logits = std::min(rows * m.vocabulary, static_cast<double>(kLogitChunk));
+  return sizeof(real) * (4.0 * parameters + activations + logits);
+}
+
+void print_start(const Trainer& trainer, const TokenSource& train, const TokenSource* valid,
+                 std::ostream& say) {
+  const Config& c = trainer.config();
+  const ModelConfig& m = c.model;
+  const auto mib = [](double bytes) { return std::lround(bytes / (1 << 20)); };
+  say << "model    " << m.blocks << " blocks, width " << m.width << ", " << m.heads << " heads, "
+      << m.position << ", " << short_number(trainer.parameters().size()) << " parameters\n"
+      << "data     " << train.name << ", " << short_number(train.size) << " tokens, vocabulary "
+      << m.vocabulary;
+  if (valid) say << "; validation " << short_number(valid->size) << " tokens";
+  say << "\nrun      " << c.steps << " steps of " << c.batch * c.accumulate << " x " << m.length
+      << " tokens, " << short_number(c.steps * c.batch * c.accumulate * m.length)
+      << " in all, into " << c.out << "\nmachine  " << describe_machine() << "\nmemory   about "
+      << mib(memory_estimate(c, trainer.parameters().size())) << " MiB\n";
+}
+
+}  // namespace
+
+bool train(const Config& config, const TokenSource& train, const TokenSource* valid, bool resume,
+           Backend& backend, std::ostream& say) {
+  check(!config.out.empty(), "no folder for the run; pass --out runs/NAME");
+  const std::filesystem::path folder = config.out;
+  const std::filesystem::path checkpoint = folder / "checkpoint.safetensors";
+  const bool found = std::filesystem::exists(checkpoint);
+  check(!found || resume, checkpoint.string(),
+        ": exists already; pass --resume to go on with it, or another --out");
+
+  Trainer trainer(config, train, backend);
+  if (found) trainer.resume(checkpoint);
+  print_start(trainer, train, valid, say);
+  if (found) say << "resumed at step " << trainer.steps_taken() << '\n';
+  Log log(folder / "log.csv", trainer.steps_taken());
+  const InterruptGuard guard;
+  ProgressBar bar;
+
+  const auto validate = [&] {
+    EvaluationOptions options;
+    options.length = config.model.length;
+    options.max_targets = config.evaluate_tokens;
+    const Evaluation e = evaluate(trainer.model(), *valid, options);
+    return e.nll / e.targets;
+  };
+  const int64_t tokens_per_step = config.batch * config.accumulate * config.model.length;
+  const auto on_step = [&](int64_t every) {
+    return every && (trainer.steps_taken() % every == 0 || trainer.steps_taken() == config.steps);
+  };
+
+  using Clock = std::chrono::steady_clock;
+  double busy = 0;  // seconds spent on the steps since the last log line
+  int64_t steps_timed = 0;
+  while (trainer.steps_taken() < config.steps && !interrupted) {
+    const auto start = Clock::now();
+    Trainer::StepResult result;
+    try {
+      result = trainer.step();
+    } catch (const Error& error) {
+      const bool saved = std::filesystem::exists(checkpoint);
+      fail(error.what(), saved ? "; the last good checkpoint is " : "; no checkpoint was saved yet",
+           saved ? checkpoint.string() : "");
+    }
+    busy += std::chrono::duration<double>(Clock::now() - start).count();
+    ++steps_timed;
+    const int64_t step = trainer.steps_taken();
+    bar.show(concat(config.model.position, ", step ", step), step, config.steps);
+
+    double valid_loss = std::nan("");
+    if (valid && on_step(config.evaluate_every)) valid_loss = validate();
+    if (on_step(config.log_every) || !std::isnan(valid_loss)) {
+      const double speed = tokens_per_step * steps_timed / busy;
+      const double left = busy / steps_timed * (config.steps - step);
+      log.add(step, step * tokens_per_step, result, speed, valid_loss);
+      bar.erase();
+      say << std::fixed << "step " << std::setw(6) << step << "  loss " << std::setprecision(4)
+          << result.loss << "  ppl " << std::setprecision(2) << std::exp(result.loss) << "  norm "
+          << result.norm << "  rate " << std::setprecision(6) << result.rate << "  "
+          << short_number(speed) << " tokens/s  " << duration(left) << " left";
+      if (!std::isnan(valid_loss))
+        say << "  validation ppl " << std::setprecision(2) << std::exp(valid_loss);
+      say << std::defaultfloat << std::endl;
+      busy = 0;
+      steps_timed = 0;
+    }
+    if (on_step(config.checkpoint_every)) trainer.save(checkpoint);
+  }
+  bar.erase();
+  if (interrupted && trainer.steps_taken() < config.steps) {
+    trainer.save(checkpoint);
+    say << "interrupted at step " << trainer.steps_taken() << "; saved to " << checkpoint.string()
+        << ". Run the same command with --resume to go on." << std::endl;
+    return false;
+  }
+  say << "done: " << checkpoint.string() << ", peak memory " << peak_mib() << " MiB" << std::endl;
+  return true;
+}
+
+}  // namespace farsight

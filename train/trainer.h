@@ -1,0 +1,59 @@
+// Training: batches, the step, and the loop around it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "train/checkpoint.h"
+#include "train/config.h"
+#include "train/optimizer.h"
+#include "train/token_source.h"
+
+namespace farsight {
+
+/// A model in training. Same binary, settings, data and number of threads give the same bits.
+class Trainer {
+ public:
+  /// Takes the vocabulary from the data. Throws Error if a setting makes no sense or the text is
+  /// shorter than one sequence.
+  Trainer(Config config, const TokenSource& train, Backend& backend);
+
+  struct StepResult {
+    double loss;  // nats per token, before the update
+    double norm;  // of the gradient, before clipping
+    double rate;
+  };
+
+  /// One step on the next batch: gradients of `accumulate` passes, clipping, AdamW. Throws Error
+  /// if the loss or the gradient is not finite; the parameters are then left as they were.
+  StepResult step();
+
+  int64_t steps_taken() const { return step_; }
+  LanguageModel& model() { return model_; }
+  const Config& config() const { return config_; }
+  const ParameterBlock& parameters() const { return parameters_; }
+
+  void save(const std::filesystem::path& path) const;
+  /// Goes on from a checkpoint; see resume_checkpoint.
+  void resume(const std::filesystem::path& path);
+
+ private:
+  /// Mean loss of one forward and backward pass; gradients are divided by `accumulate`.
+  double pass(int64_t pass_index);
+
+  const Config config_;
+  const TokenSource& train_;
+  LanguageModel model_;
+  ParameterBlock parameters_;
+  AdamW optimizer_;
+  int64_t step_ = 0;
+};
+
+/// Runs the whole training described by the settings: start-up table, log lines, log.csv,
+/// evaluations on `valid` (may be null), checkpoints, Ctrl-C. With `resume`, goes on from the
+/// checkpoint in config.out if there is one; without, refuses to overwrite one. Returns false if
+/// it was interrupted. `say` receives what is to be printed.
+bool train(const Config& config, const TokenSource& train, const TokenSource* valid, bool resume,
+           Backend& backend, std::ostream& say);
+
+}  // namespace farsight
