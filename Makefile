@@ -26,7 +26,7 @@ FLAGS += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
 LIBS += -fsanitize=address,undefined
 BUILD := build/debug
 else
-FLAGS += -g1
+FLAGS += -g1 -DNDEBUG
 BUILD := build
 endif
 

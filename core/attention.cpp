@@ -17,8 +17,8 @@ BiasView view_of(const Bias& bias, int64_t H, int64_t T, int64_t offset, bool wi
   if (!values.defined()) return {};
   const bool relative = values.shape() == Shape{H, T};
   kAttention.require(relative || values.shape() == Shape({H, T, T}), "the bias must have shape ",
-                     Shape({H, T}).str(), " or ", Shape({H, T, T}).str(), ", not ",
-                     values.shape().str());
+                     Shape({H, T}), " or ", Shape({H, T, T}), ", not ",
+                     values.shape());
   BiasView view;
   view.row_stride = relative ? -1 : T;
   view.head_stride = relative ? T : T * T;
@@ -34,8 +34,8 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& 
                  const Ids& windows) {
   kAttention.require(q.shape().rank() == 4 && k.shape().rank() == 4 && k.shape() == v.shape() &&
                          k.shape() == q.shape().with(1, k.shape()[1]),
-                     "needs q (B, Tq, H, D) and k, v (B, Tk, H, D), not ", q.shape().str(), ", ",
-                     k.shape().str(), " and ", v.shape().str());
+                     "needs q (B, Tq, H, D) and k, v (B, Tk, H, D), not ", q.shape(), ", ",
+                     k.shape(), " and ", v.shape());
   const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
   const int64_t Tk = k.shape()[1];
   kAttention.require(Tq <= Tk, Tq, " queries for ", Tk, " keys");

@@ -21,8 +21,8 @@ Tensor map(const Op& op, Map kind, const Tensor& x) {
 const Op kAdd("add");
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  kAdd.require(a.shape() == b.shape(), "shapes differ: ", a.shape().str(), " and ",
-               b.shape().str());
+  kAdd.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ",
+               b.shape());
   Tensor y(a.shape(), a.backend());
   a.backend().add(y.data(), a.data(), b.data(), a.size());
   kAdd.record({a, b}, y, [=] {
@@ -36,8 +36,8 @@ Tensor add(const Tensor& a, const Tensor& b) {
 const Op kMultiply("multiply");
 
 Tensor multiply(const Tensor& a, const Tensor& b) {
-  kMultiply.require(a.shape() == b.shape(), "shapes differ: ", a.shape().str(), " and ",
-                    b.shape().str());
+  kMultiply.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ",
+                    b.shape());
   Tensor y(a.shape(), a.backend());
   a.backend().multiply(y.data(), a.data(), b.data(), a.size());
   kMultiply.record({a, b}, y, [=] {
@@ -61,11 +61,11 @@ const Op kLinear("linear");
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ",
-                  weight.shape().str());
+                  weight.shape());
   const int64_t N = x.shape().rows(), K = weight.shape()[1], M = weight.shape()[0];
   kLinear.require(x.shape()[-1] == K, "inner sizes differ: ", x.shape()[-1], " and ", K);
   kLinear.require(!bias.defined() || bias.shape() == Shape{M}, "the bias must have shape (", M,
-                  "), not ", bias.defined() ? bias.shape().str() : "");
+                  "), not ", bias.defined() ? bias.shape() : Shape{});
 
   Backend& backend = x.backend();
   Tensor y({N, M}, backend);
@@ -103,8 +103,8 @@ const Op kLayerNorm("layer_norm");
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& shift, real epsilon) {
   const int64_t N = x.shape().rows(), C = x.shape()[-1];
   kLayerNorm.require(gain.shape() == Shape{C} && shift.shape() == Shape{C},
-                     "gain and shift must have shape (", C, "), not ", gain.shape().str(), " and ",
-                     shift.shape().str());
+                     "gain and shift must have shape (", C, "), not ", gain.shape(), " and ",
+                     shift.shape());
   Backend& backend = x.backend();
   Tensor y(x.shape(), backend), mean({N}, backend), rstd({N}, backend);
   backend.layer_norm(y.data(), mean.data(), rstd.data(), x.data(), gain.data(), shift.data(), N, C,
@@ -120,7 +120,7 @@ const Op kEmbedding("embedding");
 
 Tensor embedding(const Tensor& table, const Ids& ids) {
   kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ",
-                     table.shape().str());
+                     table.shape());
   const int64_t N = ids.size(), C = table.shape()[1];
   Tensor y({N, C}, table.backend());
   table.backend().embedding(y.data(), table.data(), ids.data(), N, C);
@@ -135,7 +135,7 @@ const Op kAddToEach("add_to_each");
 Tensor add_to_each(const Tensor& x, const Tensor& table) {
   const int64_t n = table.size(), B = n ? x.size() / n : 0;
   kAddToEach.require(x.shape() == Shape({B, table.shape()[0], table.shape()[1]}), "a table of ",
-                     table.shape().str(), " does not fit sequences of ", x.shape().str());
+                     table.shape(), " does not fit sequences of ", x.shape());
   Backend& backend = x.backend();
   Tensor y(x.shape(), backend);
   backend.broadcast_rows(y.data(), table.data(), B, n);
@@ -164,10 +164,10 @@ const Op kRotate("rotate");
 
 Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout) {
   kRotate.require(x.shape().rank() == 4 && x.shape()[3] % 2 == 0,
-                  "needs (B, T, H, D) with an even D, not ", x.shape().str());
+                  "needs (B, T, H, D) with an even D, not ", x.shape());
   const int64_t B = x.shape()[0], T = x.shape()[1], H = x.shape()[2], D = x.shape()[3];
-  kRotate.require(table.shape() == Shape({T, D / 2, 2}), "a table of ", table.shape().str(),
-                  " does not fit ", x.shape().str());
+  kRotate.require(table.shape() == Shape({T, D / 2, 2}), "a table of ", table.shape(),
+                  " does not fit ", x.shape());
   kRotate.require(!table.differentiable(), "the table takes no gradient");
   Tensor y(x.shape(), x.backend());
   x.backend().rotate(y.data(), x.data(), table.data(), layout, B, T, H, D);
@@ -183,8 +183,8 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
                      int64_t chunk) {
   kCrossEntropy.require(x.shape().rank() == 2 && weight.shape().rank() == 2 &&
                             x.shape()[1] == weight.shape()[1],
-                        "needs (N, C) and (V, C), not ", x.shape().str(), " and ",
-                        weight.shape().str());
+                        "needs (N, C) and (V, C), not ", x.shape(), " and ",
+                        weight.shape());
   const int64_t N = x.shape()[0], C = x.shape()[1], V = weight.shape()[0];
   kCrossEntropy.require(targets.size() == N, targets.size(), " targets for ", N, " rows");
   Backend& backend = x.backend();

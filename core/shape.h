@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <string>
+#include <ostream>
 
 #include "core/error.h"
 
@@ -54,12 +54,12 @@ class Shape {
 
   bool operator==(const Shape&) const = default;
 
-  /// "(8, 128, 384)"
-  std::string str() const {
-    std::string text = "(";
-    for (int axis = 0; axis < rank_; ++axis)
-      text += (axis ? ", " : "") + std::to_string(extents_[axis]);
-    return text + ")";
+  /// "(8, 128, 384)"; streamed rather than returned, so that checks that pass build no text.
+  friend std::ostream& operator<<(std::ostream& stream, const Shape& shape) {
+    stream << '(';
+    for (int axis = 0; axis < shape.rank_; ++axis)
+      stream << (axis ? ", " : "") << shape.extents_[axis];
+    return stream << ')';
   }
 
  private:

@@ -21,8 +21,8 @@ void require_finite_gradients(const Op& op, const std::vector<Tensor>& inputs) {
   for (const Tensor& input : inputs) {
     if (!input.differentiable()) continue;
     for (const real value : input.grad_to_vector())
-      op.require(std::isfinite(value), "a gradient of an input of shape ", input.shape().str(),
-                 " is ", value);
+      op.require(std::isfinite(value), "a gradient of an input of shape ", input.shape(), " is ",
+                 value);
   }
 }
 #endif
@@ -45,14 +45,14 @@ void Tape::push(const Op& op, std::vector<Tensor> inputs, const Tensor& y,
 }
 
 void Tape::backward(const Tensor& loss) {
-  check(loss.size() == 1, "backward needs a loss of one element, not shape ", loss.shape().str());
+  check(loss.size() == 1, "backward needs a loss of one element, not shape ", loss.shape());
   backward(loss, Tensor::full(loss.shape(), 1, loss.backend()));
 }
 
 void Tape::backward(const Tensor& y, const Tensor& covector) {
   check(y.differentiable(), "backward: this tensor depends on nothing that is tracked");
-  check(covector.shape() == y.shape(), "backward: a covector of shape ", covector.shape().str(),
-        " for an output of shape ", y.shape().str());
+  check(covector.shape() == y.shape(), "backward: a covector of shape ", covector.shape(),
+        " for an output of shape ", y.shape());
   y.backend().accumulate(y.grad(), covector.data(), 1, y.size());
   while (!steps_.empty()) {
     const Step step = std::move(steps_.back());

@@ -19,7 +19,7 @@ Tensor Tensor::full(const Shape& shape, real value, Backend& backend) {
 }
 
 Tensor Tensor::from(const Shape& shape, std::span<const real> values, Backend& backend) {
-  check(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape.str(),
+  check(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape,
         " needs ", shape.size(), " values, not ", values.size());
   Tensor tensor(shape, backend);
   backend.upload(tensor.data(), values.data(), values.size_bytes());
@@ -27,7 +27,7 @@ Tensor Tensor::from(const Shape& shape, std::span<const real> values, Backend& b
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
-  check(shape.size() == size(), "[reshape] ", shape_.str(), " does not fit into ", shape.str());
+  check(shape.size() == size(), "[reshape] ", shape_, " does not fit into ", shape);
   Tensor view = *this;
   view.shape_ = shape;
   return view;
@@ -62,7 +62,7 @@ std::vector<real> Tensor::grad_to_vector() const {
 }
 
 real Tensor::item() const {
-  check(size() == 1, "item() needs one element, not shape ", shape_.str());
+  check(size() == 1, "item() needs one element, not shape ", shape_);
   return to_vector()[0];
 }
 
