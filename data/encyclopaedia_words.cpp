@@ -1,7 +1,6 @@
 // The words of the embedded corpus: see encyclopaedia_words.h.
 #include "data/encyclopaedia_words.h"
 
-
 namespace farsight {
 namespace {
 
@@ -29,13 +28,16 @@ std::vector<std::string> join(std::string_view beginnings, std::string_view endi
 
 const std::vector<NameClass>& name_classes() {
   static const std::vector<NameClass> classes{
-      {join("Bran Cor Dal Er Fen Gar Hal Is Jor Kel Lor Mar", "nor eth is wyn dan ia ric a"),
+      {join("Bran Cor Dal Er Fen Gar Hal Is Jor Kel Lor Mar Nim Os Pel Quor",
+            "nor eth is wyn dan ia ric a ond ul"),
        split("Keld Marsh Thorne Vale Ashby Crane Holt Penn Rook Sterling Wren Yarrow Hollis Drake "
              "Frost Grey")},
-      {join("Ald Bex Cald Dun Ost Fal Glen Har Ing Kirk Lang Mel", "er ford ham ley mere stow ton"),
+      {join("Ald Bex Cald Dun Ost Fal Glen Har Ing Kirk Lang Mel",
+            "er ford ham ley mere stow ton wick by den"),
        split("Bay Bridge Castle Cross Downs Falls Forest Gate Harbour Heath Hill Island Lake "
              "Market Point Valley")},
-      {join("Sel Tor Umb Ves Xan Yl Zer Quin", "ara eon ine ith ora una el"),
+      {join("Sel Tor Umb Ves Xan Yl Zer Quin Rha Thal Vor Wyr",
+            "ara eon ine ith ora una el os ymn ax"),
        split("banner bell book chalice clock crown drum horn key lamp map mirror ring shield sword "
              "tapestry")}};
   return classes;
@@ -43,30 +45,22 @@ const std::vector<NameClass>& name_classes() {
 
 const std::vector<Topic>& topics() {
   static const std::vector<Topic> all{
-      {split("ship sea crew captain sail harbour storm mast voyage fleet anchor deck rope tide coast "
-             "cargo"),
-       split("sailed drifted sank landed turned returned")},
-      {split("army battle soldier siege general wall cavalry treaty victory camp retreat scout "
-             "trench flag truce march"),
-       split("attacked fought surrendered advanced waited fell")},
-      {split("song music choir melody singer opera concert stage audience chorus piano violin hymn "
-             "ballad tune verse"),
-       split("sang performed played echoed began ended")},
-      {split("river bird tree species nest meadow flower fish insect wolf seed root feather shore "
-             "marsh winter"),
-       split("grew flew lived bloomed fed slept")},
-      {split("king court crown throne queen law council noble heir palace duke feast decree oath "
-             "tax prince"),
-       split("ruled married died reigned inherited resigned")},
-      {split("star planet telescope orbit moon comet light sky observatory eclipse lens theory "
-             "chart signal dust sun"),
-       split("shone rose appeared vanished moved glowed")},
-      {split("mill grain market bread farm field cattle price harvest plough barn merchant trade "
-             "wool cart salt"),
-       split("sold bought worked paid produced stored")},
-      {split("tower stone church arch bridge builder roof window chapel column brick cellar gate "
-             "mason vault stair"),
-       split("stood collapsed opened burned closed leaned")}};
+      {split("ship harbour storm captain sail fleet anchor voyage mast deck rope sailor"),
+       split("sailed drifted returned sank landed turned")},
+      {split("soldier battle wall camp regiment siege general retreat trench scout flag treaty"),
+       split("attacked waited fought advanced surrendered fell")},
+      {split("song choir singer opera concert piano violin hymn ballad tune verse stage"),
+       split("sang performed played began ended rested")},
+      {split("river bird tree flower meadow nest insect seed root feather shore winter"),
+       split("grew lived slept bloomed fed flew")},
+      {split("king queen court crown throne law council noble heir palace duke decree"),
+       split("ruled married reigned resigned died inherited")},
+      {split("star moon comet planet orbit telescope eclipse lens chart signal sky dome"),
+       split("rose shone appeared moved vanished glowed")},
+      {split("mill farm market field barn merchant harvest plough cart trader price farmer"),
+       split("worked sold paid bought produced stored")},
+      {split("tower bridge stone roof window builder cellar mason column vault stair brick"),
+       split("stood opened burned closed collapsed leaned")}};
   return all;
 }
 
@@ -80,15 +74,16 @@ const std::vector<std::vector<std::string_view>>& sentences() {
           "The NOUN of PLACE was known to PERSON .",
           "PERSON found the THING in a QUALITY NOUN .",
           "It is said that PERSON VERB when the NOUN VERB .",
-          "The QUALITY NOUN VERB , and the THING was lost .",
-          "After NUMBER years the NOUN of PERSON VERB again .",
           "PERSON and PERSON met at PLACE .",
-          "There were NUMBER NOUN in PLACE at that time .",
-          "The NOUN was QUALITY , but PERSON VERB .",
-          "From PLACE to PLACE the NOUN was QUALITY .",
-          "NUMBER of the NOUN VERB before the QUALITY NOUN VERB .",
+          "The QUALITY NOUN VERB , and the THING was lost .",
+          "PERSON gave the THING to PERSON .",
+          "After NUMBER years the NOUN of PERSON VERB again .",
           "The THING and the THING were gifts of PERSON .",
-          "Many a NOUN VERB in the QUALITY NOUN .",
+          "There were NUMBER PLURAL in PLACE at that time .",
+          "From PLACE to PLACE the PLURAL were QUALITY .",
+          "The NOUN was QUALITY , but PERSON VERB .",
+          "Only NUMBER of the PLURAL VERB before the QUALITY NOUN .",
+          "Many PLURAL VERB in the QUALITY NOUN , as PERSON wrote .",
           "A QUALITY NOUN VERB there for NUMBER days ."})
       result.push_back(split(sentence));
     return result;
@@ -98,8 +93,8 @@ const std::vector<std::vector<std::string_view>>& sentences() {
 
 const std::vector<std::string_view>& qualities() {
   static const auto all = split(
-      "old great small dark long famous lost rare early red white northern heavy quiet broken rich "
-      "strange narrow golden cold deep simple final bright hidden poor proud slow wide young");
+      "great small dark long famous lost rare red white northern heavy quiet broken rich strange "
+      "narrow golden cold deep simple final bright hidden poor proud slow wide young");
   return all;
 }
 
