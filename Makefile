@@ -33,7 +33,7 @@ endif
 LIBRARY := $(wildcard core/*.cpp core/cpu/*.cpp nn/*.cpp nn/position/*.cpp)
 PROGRAM := $(LIBRARY) $(wildcard data/*.cpp train/*.cpp)
 DERIVATIVES := tests/main.cpp tests/op_cases.cpp $(wildcard tests/gradcheck*.cpp)
-TESTS := tests/main.cpp $(filter-out $(DERIVATIVES),$(wildcard tests/*.cpp)) \
+TESTS := $(filter-out tests/gradcheck%,$(wildcard tests/*.cpp)) \
          $(filter-out train/main.cpp,$(PROGRAM))
 
 # Objects of the float build under BUILD/float, of the double build under BUILD/double.

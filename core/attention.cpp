@@ -17,8 +17,7 @@ BiasView view_of(const Bias& bias, int64_t H, int64_t T, int64_t offset, bool wi
   if (!values.defined()) return {};
   const bool relative = values.shape() == Shape{H, T};
   kAttention.require(relative || values.shape() == Shape({H, T, T}), "the bias must have shape ",
-                     Shape({H, T}), " or ", Shape({H, T, T}), ", not ",
-                     values.shape());
+                     Shape({H, T}), " or ", Shape({H, T, T}), ", not ", values.shape());
   BiasView view;
   view.row_stride = relative ? -1 : T;
   view.head_stride = relative ? T : T * T;
@@ -39,20 +38,20 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& 
   const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
   const int64_t Tk = k.shape()[1];
   kAttention.require(Tq <= Tk, Tq, " queries for ", Tk, " keys");
-  kAttention.require(windows.size() == 0 || windows.size() == H, windows.size(), " windows for ",
-                     H, " heads");
+  kAttention.require(windows.size() == 0 || windows.size() == H, windows.size(), " windows for ", H,
+                     " heads");
 
   const int64_t offset = Tk - Tq;
-  const AttentionSizes sizes{B, Tq, Tk, H, D, offset, 1 / std::sqrt(static_cast<real>(D)),
-                             windows.data()};
+  const AttentionSizes sizes{
+      B, Tq, Tk, H, D, offset, 1 / std::sqrt(static_cast<real>(D)), windows.data()};
   Tensor y(q.shape(), q.backend()), lse({B, H, Tq}, q.backend());
   q.backend().attention(y.data(), lse.data(), q.data(), k.data(), v.data(),
                         view_of(bias, H, Tk, offset, false), sizes);
   // `windows` is captured to keep alive the memory that `sizes` points into.
   kAttention.record({q, k, v, bias.values}, y, [=, windows = windows] {
     y.backend().attention_backward(q.grad(), k.grad(), v.grad(), y.grad(), y.data(), lse.data(),
-                                   q.data(), k.data(), v.data(),
-                                   view_of(bias, H, Tk, offset, true), sizes);
+                                   q.data(), k.data(), v.data(), view_of(bias, H, Tk, offset, true),
+                                   sizes);
   });
   return y;
 }

@@ -10,7 +10,6 @@ namespace farsight {
 /// Writes a file through a temporary neighbour that is synced and renamed over `path` once it is
 /// complete, so that a crash or a full disk leaves the old file as it was. The stream is seekable.
 /// Creates missing parent folders. Throws Error naming the path and the reason.
-void write_file(const std::filesystem::path& path,
-                const std::function<void(std::ostream&)>& write);
+void write_file(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write);
 
 }  // namespace farsight

@@ -10,9 +10,8 @@ namespace {
 Tensor map(const Op& op, Map kind, const Tensor& x) {
   Tensor y(x.shape(), x.backend());
   x.backend().map(kind, y.data(), x.data(), x.size());
-  op.record({x}, y, [=] {
-    x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size());
-  });
+  op.record({x}, y,
+            [=] { x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size()); });
   return y;
 }
 
@@ -21,8 +20,7 @@ Tensor map(const Op& op, Map kind, const Tensor& x) {
 const Op kAdd("add");
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  kAdd.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ",
-               b.shape());
+  kAdd.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ", b.shape());
   Tensor y(a.shape(), a.backend());
   a.backend().add(y.data(), a.data(), b.data(), a.size());
   kAdd.record({a, b}, y, [=] {
@@ -36,8 +34,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
 const Op kMultiply("multiply");
 
 Tensor multiply(const Tensor& a, const Tensor& b) {
-  kMultiply.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ",
-                    b.shape());
+  kMultiply.require(a.shape() == b.shape(), "shapes differ: ", a.shape(), " and ", b.shape());
   Tensor y(a.shape(), a.backend());
   a.backend().multiply(y.data(), a.data(), b.data(), a.size());
   kMultiply.record({a, b}, y, [=] {
@@ -60,8 +57,7 @@ Tensor scale(const Tensor& x, real alpha) {
 const Op kLinear("linear");
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ",
-                  weight.shape());
+  kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ", weight.shape());
   const int64_t N = x.shape().rows(), K = weight.shape()[1], M = weight.shape()[0];
   kLinear.require(x.shape()[-1] == K, "inner sizes differ: ", x.shape()[-1], " and ", K);
   kLinear.require(!bias.defined() || bias.shape() == Shape{M}, "the bias must have shape (", M,
@@ -73,12 +69,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   backend.gemm(y.data(), x.data(), weight.data(), false, true, N, M, K, 1, bias.defined() ? 1 : 0);
   kLinear.record({x, weight, bias}, y, [=] {
     Backend& backend = y.backend();
-    if (x.grad())
-      backend.gemm(x.grad(), y.grad(), weight.data(), false, false, N, K, M, 1, 1);
-    if (weight.grad())
-      backend.gemm(weight.grad(), y.grad(), x.data(), true, false, M, K, N, 1, 1);
-    if (bias.defined() && bias.grad())
-      backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
+    if (x.grad()) backend.gemm(x.grad(), y.grad(), weight.data(), false, false, N, K, M, 1, 1);
+    if (weight.grad()) backend.gemm(weight.grad(), y.grad(), x.data(), true, false, M, K, N, 1, 1);
+    if (bias.defined() && bias.grad()) backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
   });
   return y.reshape(x.shape().with(-1, M));
 }
@@ -119,8 +112,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& shift, real
 const Op kEmbedding("embedding");
 
 Tensor embedding(const Tensor& table, const Ids& ids) {
-  kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ",
-                     table.shape());
+  kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ", table.shape());
   const int64_t N = ids.size(), C = table.shape()[1];
   Tensor y({N, C}, table.backend());
   table.backend().embedding(y.data(), table.data(), ids.data(), N, C);
@@ -154,9 +146,8 @@ Tensor dropout(const Tensor& x, real p, Stream stream) {
   if (p == 0) return x;
   Tensor y(x.shape(), x.backend());
   x.backend().dropout(y.data(), x.data(), p, stream, x.size());
-  kDropout.record({x}, y, [=] {
-    x.backend().dropout_backward(x.grad(), y.grad(), p, stream, x.size());
-  });
+  kDropout.record({x}, y,
+                  [=] { x.backend().dropout_backward(x.grad(), y.grad(), p, stream, x.size()); });
   return y;
 }
 
@@ -181,10 +172,9 @@ const Op kCrossEntropy("cross_entropy");
 
 Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, Tensor* correct,
                      int64_t chunk) {
-  kCrossEntropy.require(x.shape().rank() == 2 && weight.shape().rank() == 2 &&
-                            x.shape()[1] == weight.shape()[1],
-                        "needs (N, C) and (V, C), not ", x.shape(), " and ",
-                        weight.shape());
+  kCrossEntropy.require(
+      x.shape().rank() == 2 && weight.shape().rank() == 2 && x.shape()[1] == weight.shape()[1],
+      "needs (N, C) and (V, C), not ", x.shape(), " and ", weight.shape());
   const int64_t N = x.shape()[0], C = x.shape()[1], V = weight.shape()[0];
   kCrossEntropy.require(targets.size() == N, targets.size(), " targets for ", N, " rows");
   Backend& backend = x.backend();

@@ -19,8 +19,8 @@ Tensor Tensor::full(const Shape& shape, real value, Backend& backend) {
 }
 
 Tensor Tensor::from(const Shape& shape, std::span<const real> values, Backend& backend) {
-  check(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape,
-        " needs ", shape.size(), " values, not ", values.size());
+  check(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape, " needs ",
+        shape.size(), " values, not ", values.size());
   Tensor tensor(shape, backend);
   backend.upload(tensor.data(), values.data(), values.size_bytes());
   return tensor;

@@ -4,8 +4,8 @@
 #include <utf8proc.h>
 
 #include <fstream>
+#include <map>
 #include <queue>
-#include <sstream>
 #include <stdexcept>
 
 #include "data/pretokenize.h"
@@ -37,6 +37,11 @@ std::string to_characters(const std::string& bytes) {
   return text;
 }
 
+/// As much of a text as fits into a message.
+std::string quoted(const std::string& text) {
+  return "'" + (text.size() <= 40 ? text : text.substr(0, 40) + " …") + "'";
+}
+
 /// Throws std::runtime_error on a character that stands for no byte.
 std::string from_characters(const std::string& text) {
   static const auto bytes_of = [] {
@@ -51,7 +56,7 @@ std::string from_characters(const std::string& text) {
     const size_t length = static_cast<unsigned char>(text[at]) < 0x80 ? 1 : 2;
     const auto found = bytes_of.find(text.substr(at, length));
     if (found == bytes_of.end())
-      throw std::runtime_error("'" + text + "' is not in GPT-2's alphabet of bytes");
+      throw std::runtime_error(quoted(text) + " is not in GPT-2's alphabet of bytes");
     bytes += found->second;
     at += length;
   }
@@ -61,7 +66,7 @@ std::string from_characters(const std::string& text) {
 std::pair<std::string, std::string> split_merge(const std::string& line) {
   const size_t space = line.find(' ');
   if (space == 0 || space == line.npos || space + 1 == line.size())
-    throw std::runtime_error("'" + line + "' is no merge of two tokens");
+    throw std::runtime_error(quoted(line) + " is no merge of two tokens");
   return {from_characters(line.substr(0, space)), from_characters(line.substr(space + 1))};
 }
 
@@ -90,13 +95,25 @@ BpeTokenizer::BpeTokenizer(std::string name, std::vector<std::string> tokens,
   const auto id_of = [&](const std::string& bytes) {
     const auto found = ids.find(bytes);
     if (found == ids.end())
-      throw std::runtime_error("the merges name '" + to_characters(bytes) +
-                               "', which is not in the vocabulary");
+      throw std::runtime_error("the merges name " + quoted(to_characters(bytes)) +
+                               ", which is not in the vocabulary");
     return found->second;
   };
-  for (const auto& [left, right] : merges)
-    add_merge({id_of(left), id_of(right)}, id_of(left + right));
+  std::vector<bool> made(tokens_.size());
+  for (const auto& [left, right] : merges) {
+    const int32_t result = id_of(left + right);
+    add_merge({id_of(left), id_of(right)}, result);
+    made[result] = true;
+  }
   index_bytes();
+  // Merges that were cut short would otherwise go unnoticed and change every id.
+  for (size_t id = 0; id < tokens_.size(); ++id) {
+    const std::string& token = tokens_[id];
+    const bool special = token.starts_with('<') && token.ends_with('>');  // <|endoftext|>
+    if (token.size() != 1 && !special && !made[id])
+      throw std::runtime_error("no merge makes the token " + quoted(to_characters(token)) +
+                               "; the merges are incomplete or another vocabulary's");
+  }
 }
 
 BpeTokenizer::BpeTokenizer(const nlohmann::json& json)
@@ -122,17 +139,20 @@ std::unique_ptr<BpeTokenizer> BpeTokenizer::from_gpt2(const std::filesystem::pat
   try {
     std::ifstream encoder_file(encoder);
     if (!encoder_file) throw std::runtime_error("not found; pass GPT-2's encoder.json");
-    for (const auto& [text, id] : nlohmann::json::parse(encoder_file).items()) {
-      const auto index = id.get<size_t>();
-      if (index >= (size_t{1} << 24)) throw std::runtime_error("an id is too large");
-      tokens.resize(std::max(tokens.size(), index + 1));
-      tokens[index] = from_characters(text);
+    const auto ids = nlohmann::json::parse(encoder_file).get<std::map<std::string, int64_t>>();
+    tokens.resize(ids.size());
+    for (const auto& [text, id] : ids) {
+      if (id < 0 || id >= static_cast<int64_t>(ids.size()) || !tokens[id].empty())
+        throw std::runtime_error("the ids are not 0 to " + std::to_string(ids.size() - 1) +
+                                 ", each once: " + quoted(text) + " is " + std::to_string(id));
+      tokens[id] = from_characters(text);
     }
     reading = merges;
     std::ifstream merges_file(merges);
     if (!merges_file) throw std::runtime_error("not found; pass GPT-2's vocab.bpe");
     for (std::string line; std::getline(merges_file, line);)
       if (!line.empty() && !line.starts_with("#version")) pairs.push_back(split_merge(line));
+    reading = encoder;
     return std::unique_ptr<BpeTokenizer>(new BpeTokenizer("gpt2", std::move(tokens), pairs));
   } catch (const std::exception& error) {
     throw std::runtime_error(reading.string() + ": " + error.what());
@@ -184,11 +204,12 @@ void BpeTokenizer::encode_piece(std::string_view piece, std::vector<int32_t>& id
       return rank != other.rank ? rank > other.rank : left > other.left;
     }
   };
+  if (piece.size() > INT32_MAX) throw InvalidText("more than 2 GiB without a break", 0);
   const auto size = static_cast<int32_t>(piece.size());
   std::vector<Node> nodes;
   for (int32_t i = 0; i < size; ++i)
-    nodes.push_back({byte_ids_[static_cast<unsigned char>(piece[i])], i - 1,
-                     i + 1 < size ? i + 1 : -1});
+    nodes.push_back(
+        {byte_ids_[static_cast<unsigned char>(piece[i])], i - 1, i + 1 < size ? i + 1 : -1});
   std::priority_queue<Candidate> queue;
   const auto consider = [&](int32_t left) {
     if (left < 0 || nodes[left].next < 0) return;

@@ -6,6 +6,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "data/chunks.h"
 #include "data/tokenizer.h"
 
 namespace farsight {
@@ -27,7 +28,7 @@ class BpeTokenizer : public Tokenizer {
   std::string name() const override { return name_; }
   int64_t vocabulary_size() const override { return static_cast<int64_t>(tokens_.size()); }
   void encode(std::string_view text, std::vector<int32_t>& ids) const override;
-  std::string text_of(int32_t id) const override { return tokens_[id]; }
+  void append_text(int32_t id, std::string& text) const override { text += tokens_[id]; }
   nlohmann::json to_json() const override;
 
  private:
@@ -58,11 +59,9 @@ class BpeTokenizer : public Tokenizer {
 };
 
 /// Learns merges from a text until there are `vocabulary_size` ids (or no pair occurs twice): at
-/// each step the most frequent pair, of equally frequent ones that with the smaller ids. `progress`
-/// (may be empty) receives merges done and wanted. Throws std::runtime_error if vocabulary_size is
-/// below 256.
-std::unique_ptr<BpeTokenizer> train_bpe(
-    std::string_view text, int64_t vocabulary_size,
-    const std::function<void(int64_t done, int64_t total)>& progress);
+/// each step the most frequent pair, of equally frequent ones that with the smaller ids. Throws
+/// std::runtime_error unless vocabulary_size is from 256 to 2^24.
+std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabulary_size,
+                                        const Progress& progress = {});
 
 }  // namespace farsight

@@ -3,6 +3,7 @@
 // Pieces of text repeat, so each distinct one is kept once with its count. For every pair of
 // neighbouring ids the number of occurrences and the pieces that may hold it are maintained, and a
 // queue yields the most frequent pair; a merge touches only the pieces that hold it.
+#include <map>
 #include <queue>
 #include <stdexcept>
 #include <tuple>
@@ -34,9 +35,11 @@ struct Candidate {
   }
 };
 
-std::vector<Piece> count_pieces(std::string_view text) {
+std::vector<Piece> count_pieces(std::string_view text, const Progress& progress) {
   std::unordered_map<std::string_view, int64_t> counts;
-  for_each_pretoken(text, [&](std::string_view piece) { ++counts[piece]; });
+  for_each_chunk(text, "counting words", progress, [&](size_t, std::string_view chunk) {
+    for_each_pretoken(chunk, [&](std::string_view piece) { ++counts[piece]; });
+  });
   std::vector<Piece> pieces;
   for (const auto& [bytes, count] : counts) {
     if (bytes.size() < 2) continue;
@@ -49,13 +52,12 @@ std::vector<Piece> count_pieces(std::string_view text) {
 
 }  // namespace
 
-std::unique_ptr<BpeTokenizer> train_bpe(
-    std::string_view text, int64_t vocabulary_size,
-    const std::function<void(int64_t done, int64_t total)>& progress) {
+std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabulary_size,
+                                        const Progress& progress) {
   if (vocabulary_size < 256 || vocabulary_size > (int64_t{1} << 24))
-    throw std::runtime_error("--vocab-size must be at least 256 (the bytes), not " +
+    throw std::runtime_error("--vocab-size of bpe must be from 256 (the bytes) to 2^24, not " +
                              std::to_string(vocabulary_size));
-  std::vector<Piece> pieces = count_pieces(text);
+  std::vector<Piece> pieces = count_pieces(text, progress);
   std::map<Pair, PairInfo> pairs;
   std::priority_queue<Candidate> queue;
   for (size_t p = 0; p < pieces.size(); ++p) {
@@ -107,7 +109,9 @@ std::unique_ptr<BpeTokenizer> train_bpe(
       piece.ids = std::move(ids);
     }
     for (const Pair& pair : grown) queue.push({pairs[pair].count, pair});
-    if (progress) progress(static_cast<int64_t>(merges.size()), static_cast<int64_t>(wanted));
+    if (progress)
+      progress("learning merges", static_cast<int64_t>(merges.size()),
+               static_cast<int64_t>(wanted));
   }
   return std::make_unique<BpeTokenizer>(merges);
 }

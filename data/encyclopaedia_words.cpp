@@ -1,6 +1,8 @@
 // The words of the embedded corpus: see encyclopaedia_words.h.
 #include "data/encyclopaedia_words.h"
 
+#include <algorithm>
+
 namespace farsight {
 namespace {
 
@@ -64,19 +66,20 @@ const std::vector<Topic>& topics() {
   return all;
 }
 
+const std::vector<std::string_view>& title() {
+  static const auto words = split("= The NOUN of PLACE =");
+  return words;
+}
+
 const std::vector<std::vector<std::string_view>>& sentences() {
   static const auto all = [] {
     std::vector<std::vector<std::string_view>> result;
     for (const char* sentence :
-         {"PERSON came to PLACE with the THING .",
-          "The THING was kept at PLACE by PERSON .",
+         {"PERSON came to PLACE with the THING .", "The THING was kept at PLACE by PERSON .",
           "In PLACE , PERSON VERB near the QUALITY NOUN .",
-          "The NOUN of PLACE was known to PERSON .",
-          "PERSON found the THING in a QUALITY NOUN .",
-          "It is said that PERSON VERB when the NOUN VERB .",
-          "PERSON and PERSON met at PLACE .",
-          "The QUALITY NOUN VERB , and the THING was lost .",
-          "PERSON gave the THING to PERSON .",
+          "The NOUN of PLACE was known to PERSON .", "PERSON found the THING in a QUALITY NOUN .",
+          "It is said that PERSON VERB when the NOUN VERB .", "PERSON and PERSON met at PLACE .",
+          "The QUALITY NOUN VERB , and the THING was lost .", "PERSON gave the THING to PERSON .",
           "After NUMBER years the NOUN of PERSON VERB again .",
           "The THING and the THING were gifts of PERSON .",
           "There were NUMBER PLURAL in PLACE at that time .",

@@ -22,8 +22,11 @@ struct Topic {
 
 const std::vector<Topic>& topics();
 
-/// Word by word, the frequent ones first; PERSON, PLACE, THING, NOUN, VERB, QUALITY and NUMBER
-/// stand for what varies.
+/// The title of an article, word by word. PERSON, PLACE, THING, NOUN, PLURAL, VERB, QUALITY and
+/// NUMBER stand for what varies.
+const std::vector<std::string_view>& title();
+
+/// Sentences, likewise, the frequent ones first.
 const std::vector<std::vector<std::string_view>>& sentences();
 
 const std::vector<std::string_view>& qualities();

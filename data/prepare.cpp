@@ -1,7 +1,9 @@
 // Preparing token files: see prepare.h.
 #include "data/prepare.h"
 
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <stdexcept>
 
 #include "data/bpe_tokenizer.h"
@@ -13,8 +15,6 @@
 namespace farsight {
 namespace {
 
-constexpr size_t kPieceBytes = 1 << 20;
-
 /// One part of the text, from a file or generated.
 struct Split {
   std::string name, source;
@@ -24,12 +24,27 @@ struct Split {
   std::string_view text() const { return file ? file->bytes() : generated.text; }
 };
 
-std::filesystem::path find_wiki(const std::filesystem::path& folder, const std::string& name) {
-  for (const char* ending : {".tokens", ".raw"}) {
-    const auto path = folder / ("wiki." + name + ending);
-    if (std::filesystem::exists(path)) return path;
+using Paths = std::vector<std::pair<std::string, std::filesystem::path>>;  // by split
+
+Paths find_wiki(const std::filesystem::path& folder) {
+  Paths paths;
+  for (const std::string ending : {".tokens", ".raw"}) {
+    const bool found_others = !paths.empty();
+    for (const std::string name : {"train", "valid", "test"}) {
+      const auto path = folder / ("wiki." + name + ending);
+      if (!std::filesystem::exists(path)) continue;
+      if (found_others)
+        throw std::runtime_error(folder.string() +
+                                 ": holds both .tokens and .raw files; choose "
+                                 "with --train, --valid and --test");
+      paths.emplace_back(name, path);
+    }
   }
-  return {};
+  if (paths.empty())
+    throw std::runtime_error(folder.string() +
+                             ": holds no wiki.{train,valid,test}.{tokens,raw}; "
+                             "run data/fetch.sh, or pass --train, --valid and --test");
+  return paths;
 }
 
 std::vector<Split> open_splits(const PrepareOptions& options) {
@@ -39,82 +54,127 @@ std::vector<Split> open_splits(const PrepareOptions& options) {
     throw std::runtime_error(
         "give the text in one way: --text FOLDER, or --train/--valid/--test FILE, or --embedded");
   if (options.embedded) {
-    for (const auto& [name, seed, tokens] :
-         {std::tuple("train", kTrainSeed, kTrainTokens), std::tuple("valid", kValidSeed,
-                                                                    kValidTokens)})
-      splits.push_back({name, "the embedded corpus", nullptr, generate_encyclopaedia(seed, tokens)});
+    for (const auto& [name, seed, tokens] : {std::tuple("train", kTrainSeed, kTrainTokens),
+                                             std::tuple("valid", kValidSeed, kValidTokens)})
+      splits.push_back(
+          {name, "the embedded corpus", nullptr, generate_encyclopaedia(seed, tokens)});
     return splits;
   }
-  for (const auto& [name, given] : {std::pair("train", options.train),
-                                    std::pair("valid", options.valid),
-                                    std::pair("test", options.test)}) {
-    const auto path = options.text.empty() ? given : find_wiki(options.text, name);
+  const Paths paths =
+      files ? Paths{{"train", options.train}, {"valid", options.valid}, {"test", options.test}}
+            : find_wiki(options.text);
+  for (const auto& [name, path] : paths) {
     if (path.empty()) continue;
     splits.push_back({name, path.string(), std::make_unique<MappedFile>(path), {}});
     if (splits.back().text().empty())
       throw std::runtime_error(path.string() + ": is empty; there is nothing to prepare");
   }
-  if (splits.empty())
-    throw std::runtime_error(options.text.string() +
-                             ": holds no wiki.{train,valid,test}.{tokens,raw}; run data/fetch.sh, "
-                             "or pass --train, --valid and --test");
+
   return splits;
+}
+
+/// Refuses options that the chosen tokenizer would ignore.
+void check_options(const PrepareOptions& options) {
+  const bool given = !options.tokenizer_from.empty();
+  const std::string kind = given ? "one given by --tokenizer-from" : options.tokenizer;
+  const bool word = kind == "word", bpe = kind == "bpe", gpt2 = kind == "gpt2";
+  if (!given && !word && !bpe && !gpt2 && kind != "byte")
+    throw std::runtime_error("there is no tokenizer '" + kind + "'; use word, bpe, gpt2 or byte");
+  const bool list = !options.vocabulary_list.empty();
+  const auto allow = [&](bool allowed, bool set, const std::string& option) {
+    if (set && !allowed)
+      throw std::runtime_error(option + " does not go with this tokenizer (" + kind +
+                               (word && list ? " with --vocab" : "") + "); leave it out");
+  };
+  allow(word, list, "--vocab");
+  allow(word && !list, options.min_count != 1, "--min-count");
+  allow((word && !list) || bpe, options.vocabulary_size != 0, "--vocab-size");
+  allow(gpt2, !options.encoder.empty(), "--encoder");
+  allow(gpt2, !options.merges.empty(), "--merges");
+  if (gpt2 && (options.encoder.empty() || options.merges.empty()))
+    throw std::runtime_error(
+        "a gpt2 tokenizer needs --encoder encoder.json and --merges vocab.bpe");
+  if (bpe && options.vocabulary_size == 0)
+    throw std::runtime_error("a bpe tokenizer needs --vocab-size, for example 8192");
+}
+
+/// Calls f, which works on a split's text from byte `offset` on; names file and byte of a fault.
+template <class F>
+auto locate_faults(const Split& split, size_t offset, const F& f) {
+  try {
+    return f();
+  } catch (const InvalidText& error) {
+    throw std::runtime_error(split.source + ": byte " + std::to_string(offset + error.offset) +
+                             ": " + error.what());
+  }
 }
 
 std::unique_ptr<Tokenizer> choose_tokenizer(const PrepareOptions& options,
                                             const std::vector<Split>& splits,
                                             const Progress& progress) {
-  const auto train_text = [&]() -> std::string_view {
-    if (splits[0].name != "train")
-      throw std::runtime_error("a vocabulary is learned from the training text, and there is none; "
-                               "pass it, or --tokenizer-from FOLDER");
-    return splits[0].text();
-  };
   if (!options.tokenizer_from.empty()) return load_tokenizer(options.tokenizer_from);
   if (options.tokenizer == "byte") return make_byte_tokenizer();
-  if (options.tokenizer == "gpt2")
-    return BpeTokenizer::from_gpt2(options.encoder, options.merges);
-  if (options.tokenizer == "word") {
-    if (!options.vocabulary_list.empty()) return WordTokenizer::from_list(options.vocabulary_list);
-    return WordTokenizer::from_text(train_text(), options.min_count, options.vocabulary_size);
-  }
-  if (options.tokenizer == "bpe") {
-    if (options.vocabulary_size == 0)
-      throw std::runtime_error("a bpe tokenizer needs --vocab-size, for example 8192");
-    return train_bpe(train_text(), options.vocabulary_size, [&](int64_t done, int64_t total) {
-      progress("learning merges", done, total);
-    });
-  }
-  throw std::runtime_error("there is no tokenizer '" + options.tokenizer +
-                           "'; use word, bpe, gpt2 or byte");
+  if (options.tokenizer == "gpt2") return BpeTokenizer::from_gpt2(options.encoder, options.merges);
+  if (!options.vocabulary_list.empty()) return WordTokenizer::from_list(options.vocabulary_list);
+
+  const Split& train = splits.front();
+  if (train.name != "train")
+    throw std::runtime_error(
+        "a vocabulary is learned from the training text, and there is none; "
+        "pass it, or --tokenizer-from FOLDER");
+  if (options.tokenizer == "bpe") return train_bpe(train.text(), options.vocabulary_size, progress);
+  return locate_faults(train, 0, [&] {
+    return WordTokenizer::from_text(train.text(), options.min_count, options.vocabulary_size,
+                                    progress);
+  });
 }
 
-PreparedSplit encode_split(const Split& split, const Tokenizer& tokenizer, std::ostream& stream,
+/// Writes a split's token file.
+PreparedSplit encode_split(const Split& split, const Tokenizer& tokenizer,
+                           const std::string& fingerprint, std::ostream& stream,
                            const Progress& progress) {
-  PreparedSplit counts{split.name, 0, 0, 0};
+  PreparedSplit counts{split.name};
   TokenFileWriter writer(stream, tokenizer.vocabulary_size());
-  const std::string_view text = split.text();
-  counts.bytes = static_cast<int64_t>(text.size());
-  for (size_t at = 0; at < text.size();) {
-    const std::string_view rest = text.substr(at);
-    const std::string_view piece = rest.substr(0, safe_cut(rest, kPieceBytes));
-    std::vector<int32_t> ids;
-    try {
-      tokenizer.encode(piece, ids);
-    } catch (const InvalidText& error) {
-      throw std::runtime_error(split.source + ": byte " + std::to_string(at + error.offset) + ": " +
-                               error.what());
-    }
-    for_each_word(
-        piece, [&](std::string_view) { ++counts.words; }, [&] { ++counts.words; });
-    counts.tokens += static_cast<int64_t>(ids.size());
-    writer.add(ids);
-    at += piece.size();
-    progress("encoding " + split.name, static_cast<int64_t>(at), counts.bytes);
-  }
-  writer.finish({tokenizer.name(), tokenizer.fingerprint(), tokenizer.vocabulary_size(),
-                 counts.tokens, counts.words, counts.bytes});
+  counts.bytes = static_cast<int64_t>(split.text().size());
+  std::vector<int32_t> ids;
+  for_each_chunk(split.text(), "encoding " + split.name, progress,
+                 [&](size_t at, std::string_view chunk) {
+                   ids.clear();
+                   locate_faults(split, at, [&] { tokenizer.encode(chunk, ids); });
+                   for_each_word(
+                       chunk, [&](std::string_view) { ++counts.words; }, [&] { ++counts.words; });
+                   counts.tokens += static_cast<int64_t>(ids.size());
+                   counts.unknown += std::count(ids.begin(), ids.end(), tokenizer.unknown());
+                   writer.add(ids);
+                 });
+  if (counts.tokens == 0)
+    throw std::runtime_error(split.source +
+                             ": holds only white space; there is nothing to prepare");
+  writer.finish({tokenizer.name(), fingerprint, tokenizer.vocabulary_size(), counts.tokens,
+                 counts.words, counts.bytes});
   return counts;
+}
+
+struct Output {
+  std::filesystem::path path;
+  std::function<void(std::ostream&)> write;
+};
+
+/// Writes each file while the ones before it wait to be renamed, so that a fault in any of them
+/// leaves all old files as they were.
+void write_together(std::span<const Output> outputs, const WriteFile& write_file) {
+  if (outputs.empty()) return;
+  write_file(outputs.front().path, [&](std::ostream& stream) {
+    outputs.front().write(stream);
+    // What could not be written is for write_file to report, before anything is replaced.
+    if (stream.flush()) write_together(outputs.subspan(1), write_file);
+  });
+}
+
+void write_marks(const std::vector<Mark>& marks, std::ostream& stream) {
+  stream << "position,distance,choices\n";
+  for (const Mark& mark : marks)
+    stream << mark.position << ',' << mark.distance << ',' << mark.choices << '\n';
 }
 
 }  // namespace
@@ -122,22 +182,26 @@ PreparedSplit encode_split(const Split& split, const Tokenizer& tokenizer, std::
 Prepared prepare(const PrepareOptions& options, const WriteFile& write_file,
                  const Progress& progress) {
   if (options.out.empty()) throw std::runtime_error("no folder for the result; pass --out FOLDER");
+  check_options(options);
   const std::vector<Split> splits = open_splits(options);
   const auto tokenizer = choose_tokenizer(options, splits, progress);
+  const std::string fingerprint = tokenizer->fingerprint();
   Prepared prepared{tokenizer->name(), tokenizer->vocabulary_size(), {}};
-  write_file(options.out / "tokenizer.json",
-             [&](std::ostream& stream) { stream << tokenizer->to_json().dump(1) << '\n'; });
+  std::vector<Output> outputs;
   for (const Split& split : splits) {
-    write_file(options.out / (split.name + ".bin"), [&](std::ostream& stream) {
-      prepared.splits.push_back(encode_split(split, *tokenizer, stream, progress));
-    });
-    if (split.generated.marks.empty()) continue;
-    write_file(options.out / (split.name + ".marks.csv"), [&](std::ostream& stream) {
-      stream << "position,distance,choices\n";
-      for (const Mark& mark : split.generated.marks)
-        stream << mark.position << ',' << mark.distance << ',' << mark.choices << '\n';
-    });
+    outputs.push_back({options.out / (split.name + ".bin"), [&](std::ostream& stream) {
+                         prepared.splits.push_back(
+                             encode_split(split, *tokenizer, fingerprint, stream, progress));
+                       }});
+    if (!split.generated.marks.empty())
+      outputs.push_back({options.out / (split.name + ".marks.csv"), [&](std::ostream& stream) {
+                           write_marks(split.generated.marks, stream);
+                         }});
   }
+  outputs.push_back({options.out / "tokenizer.json", [&](std::ostream& stream) {
+                       stream << tokenizer->to_json().dump(1) << '\n';
+                     }});
+  write_together(outputs, write_file);
   return prepared;
 }
 

@@ -3,7 +3,9 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace farsight {
 namespace {
@@ -17,7 +19,13 @@ struct Character {
 
 Class class_of(utf8proc_int32_t point) {
   switch (point) {  // Unicode's White_Space
-    case 0x85: case 0xA0: case 0x1680: case 0x2028: case 0x2029: case 0x202F: case 0x205F:
+    case 0x85:
+    case 0xA0:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x202F:
+    case 0x205F:
     case 0x3000:
       return Class::kSpace;
   }
@@ -46,6 +54,17 @@ Character character_at(std::string_view text, size_t at) {
 }
 
 }  // namespace
+
+bool ends_in_white_space(std::string_view text) {
+  // Back to the byte that may begin the last character, which has four bytes at most.
+  const size_t earliest = text.size() - std::min<size_t>(4, text.size());
+  for (size_t at = text.size(); at-- > earliest;) {
+    if ((static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) continue;
+    const Character last = character_at(text, at);
+    return last.what == Class::kSpace && at + last.bytes == text.size();
+  }
+  return false;
+}
 
 size_t next_pretoken(std::string_view text) {
   if (text[0] == '\'') {

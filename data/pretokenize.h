@@ -5,13 +5,16 @@
 // "other" character by itself, so that every input has exactly one cut and none is lost.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <string_view>
 
 namespace farsight {
 
 /// The length in bytes of the first piece of `text`, which is not empty.
 size_t next_pretoken(std::string_view text);
+
+/// Whether the last character is white space in the pattern's sense; not so of an empty text.
+bool ends_in_white_space(std::string_view text);
 
 /// Calls f(std::string_view) with each piece in order; together they are the text.
 template <class F>

@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "token files are little-endian");
 
-constexpr char kMagic[8] = {'F', 'A', 'R', 'T', 'O', 'K', 'N', '1'};
+constexpr char kMagic[8] = {'F', 'A', 'R', 'T', 'O', 'K', 'N', '1'};  // the last is the version
 
 struct RawHeader {
   char magic[8];
@@ -30,7 +30,15 @@ uint64_t hash_of(const RawHeader& raw) {
   return XXH3_64bits(&raw, offsetof(RawHeader, header_hash));
 }
 
+/// Bytes per token.
 int64_t width_for(int64_t vocabulary) { return vocabulary <= 65536 ? 2 : 4; }
+
+/// The path, if there is something. Throws std::runtime_error.
+const std::filesystem::path& existing(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path))
+    throw std::runtime_error(path.string() + ": not found; make it with `farsight prepare`");
+  return path;
+}
 
 }  // namespace
 
@@ -49,6 +57,11 @@ TokenFileWriter::TokenFileWriter(std::ostream& stream, int64_t vocabulary)
 TokenFileWriter::~TokenFileWriter() = default;
 
 void TokenFileWriter::add(std::span<const int32_t> ids) {
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= vocabulary_)
+      throw std::runtime_error("token id " + std::to_string(id) + " is outside the vocabulary of " +
+                               std::to_string(vocabulary_));
+  }
   const auto write = [&](const void* data, size_t bytes) {
     stream_.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
     XXH3_64bits_update(hash_->state, data, bytes);
@@ -62,7 +75,7 @@ void TokenFileWriter::add(std::span<const int32_t> ids) {
   tokens_ += static_cast<int64_t>(ids.size());
 }
 
-void TokenFileWriter::finish(TokenHeader header) {
+void TokenFileWriter::finish(const TokenHeader& header) {
   RawHeader raw{};
   std::memcpy(raw.magic, kMagic, sizeof kMagic);
   raw.bytes_per_token = width_for(vocabulary_);
@@ -78,24 +91,25 @@ void TokenFileWriter::finish(TokenHeader header) {
   stream_.write(reinterpret_cast<const char*>(&raw), sizeof raw);
 }
 
-TokenFile::TokenFile(const std::filesystem::path& path) : path_(path.string()), file_([&] {
-  if (!std::filesystem::exists(path))
-    throw std::runtime_error(path.string() + ": not found; make it with `farsight prepare`");
-  return path;
-}()) {
+TokenFile::TokenFile(const std::filesystem::path& path)
+    : path_(path.string()), file_(existing(path)) {
   const auto refuse = [&](const std::string& fault) {
     throw std::runtime_error(path_ + ": " + fault + "; run `farsight prepare` again");
   };
   const std::string_view bytes = file_.bytes();
-  RawHeader raw{};
   if (bytes.empty()) refuse("is empty");
-  if (bytes.size() < sizeof raw || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
+  if (!bytes.starts_with(std::string_view(kMagic, sizeof kMagic - 1)))
     refuse("is no token file of farsight");
+  RawHeader raw;
+  if (bytes.size() < sizeof raw) refuse("is truncated inside its header");
   std::memcpy(&raw, bytes.data(), sizeof raw);
-  if (raw.header_hash != hash_of(raw)) refuse("its header is damaged");
+  if (raw.magic[7] != kMagic[7])
+    refuse(std::string("has format version ") + raw.magic[7] + ", not " + kMagic[7]);
+  if (raw.header_hash != hash_of(raw) || raw.reserved != 0) refuse("its header is damaged");
+  if (raw.vocabulary == 0 || raw.vocabulary > INT32_MAX ||
+      static_cast<int64_t>(raw.bytes_per_token) != width_for(static_cast<int64_t>(raw.vocabulary)))
+    refuse("its header makes no sense");
   ids_ = bytes.substr(sizeof raw);
-  bytes_per_token_ = static_cast<int64_t>(raw.bytes_per_token);
-  if (bytes_per_token_ != 2 && bytes_per_token_ != 4) refuse("its header makes no sense");
   if (ids_.size() / raw.bytes_per_token != raw.tokens || ids_.size() % raw.bytes_per_token)
     refuse("is truncated or has something appended: " + std::to_string(ids_.size()) +
            " bytes of ids instead of " + std::to_string(raw.tokens * raw.bytes_per_token));
@@ -108,31 +122,34 @@ TokenFile::TokenFile(const std::filesystem::path& path) : path_(path.string()), 
   header_.tokens = static_cast<int64_t>(raw.tokens);
   header_.words = static_cast<int64_t>(raw.words);
   header_.bytes = static_cast<int64_t>(raw.bytes);
-  for (int64_t i = 0; i < header_.tokens; ++i) {
-    if (at(i) < 0 || at(i) >= header_.vocabulary)
-      refuse("token " + std::to_string(i) + " is " + std::to_string(at(i)) +
+  with_ids([&](const auto* ids) {
+    // As unsigned numbers, so that a negative id is too large.
+    uint32_t largest = 0;
+    for (int64_t i = 0; i < header_.tokens; ++i)
+      largest = std::max(largest, static_cast<uint32_t>(ids[i]));
+    if (header_.tokens > 0 && largest >= raw.vocabulary)
+      refuse("holds token " + std::to_string(static_cast<int32_t>(largest)) +
              ", outside the vocabulary of " + std::to_string(header_.vocabulary));
-  }
+  });
 }
 
-int32_t TokenFile::at(int64_t index) const {
-  const char* from = ids_.data() + index * bytes_per_token_;
-  if (bytes_per_token_ == 2) {
-    uint16_t id;
-    std::memcpy(&id, from, sizeof id);
-    return id;
+template <class F>
+void TokenFile::with_ids(const F& f) const {
+  // Mapped pages and the header of 112 bytes keep the ids aligned.
+  if (width_for(header_.vocabulary) == 2) {
+    f(reinterpret_cast<const uint16_t*>(ids_.data()));
+  } else {
+    f(reinterpret_cast<const int32_t*>(ids_.data()));
   }
-  int32_t id;
-  std::memcpy(&id, from, sizeof id);
-  return id;
 }
 
 void TokenFile::read(int64_t begin, std::span<int32_t> out) const {
-  if (begin < 0 || begin + static_cast<int64_t>(out.size()) > header_.tokens)
-    throw std::runtime_error(path_ + ": tokens " + std::to_string(begin) + " to " +
-                             std::to_string(begin + static_cast<int64_t>(out.size())) +
-                             " are not all in this file of " + std::to_string(header_.tokens));
-  for (size_t i = 0; i < out.size(); ++i) out[i] = at(begin + static_cast<int64_t>(i));
+  const auto length = static_cast<int64_t>(out.size());
+  if (begin < 0 || length > size() || begin > size() - length)
+    throw std::runtime_error(path_ + ": " + std::to_string(length) + " tokens from token " +
+                             std::to_string(begin) + " on are not all in this file of " +
+                             std::to_string(size()));
+  with_ids([&](const auto* ids) { std::copy_n(ids + begin, length, out.begin()); });
 }
 
 }  // namespace farsight

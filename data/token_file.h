@@ -24,14 +24,15 @@ struct TokenHeader {
   int64_t bytes = 0;  // of the original text
 };
 
-/// Writes a token file to a seekable stream: ids as they come, the header at last.
+/// Writes a token file to a seekable stream, from its start: ids as they come, the header at last.
 class TokenFileWriter {
  public:
   TokenFileWriter(std::ostream& stream, int64_t vocabulary);
   ~TokenFileWriter();
+  /// Throws std::runtime_error on an id outside the vocabulary.
   void add(std::span<const int32_t> ids);
-  /// The writer fills in the number of tokens.
-  void finish(TokenHeader header);
+  /// The writer fills in vocabulary and number of tokens.
+  void finish(const TokenHeader& header);
 
  private:
   struct Hash;
@@ -50,16 +51,17 @@ class TokenFile {
   const TokenHeader& header() const { return header_; }
   int64_t size() const { return header_.tokens; }
 
-  /// Copies the ids from `begin` on. The range must lie inside the file.
+  /// Copies the ids from `begin` on. Throws std::runtime_error if the range leaves the file.
   void read(int64_t begin, std::span<int32_t> out) const;
 
  private:
-  int32_t at(int64_t index) const;
+  /// Calls f(const T*) with the ids as they lie in the file.
+  template <class F>
+  void with_ids(const F& f) const;
 
   std::string path_;
   MappedFile file_;
   TokenHeader header_;
-  int64_t bytes_per_token_ = 2;
   std::string_view ids_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <cstdio>
 #include <fstream>
 #include <stdexcept>
 
@@ -19,7 +20,7 @@ class ByteTokenizer : public Tokenizer {
   void encode(std::string_view text, std::vector<int32_t>& ids) const override {
     for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
   }
-  std::string text_of(int32_t id) const override { return {static_cast<char>(id)}; }
+  void append_text(int32_t id, std::string& text) const override { text += static_cast<char>(id); }
   nlohmann::json to_json() const override { return {{"kind", "byte"}}; }
 };
 
@@ -27,12 +28,12 @@ class ByteTokenizer : public Tokenizer {
 
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   std::string text;
+  const int64_t size = vocabulary_size();
   for (const int32_t id : ids) {
-    if (id < 0 || id >= vocabulary_size())
-      throw std::runtime_error("token id " + std::to_string(id) +
-                               " is outside the vocabulary of " +
-                               std::to_string(vocabulary_size()));
-    text += text_of(id);
+    if (id < 0 || id >= size)
+      throw std::runtime_error("token id " + std::to_string(id) + " is outside the vocabulary of " +
+                               std::to_string(size));
+    append_text(id, text);
   }
   return text;
 }
@@ -63,15 +64,6 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
     throw std::runtime_error(path + ": damaged (" + error.what() +
                              "); run `farsight prepare` again");
   }
-}
-
-size_t safe_cut(std::string_view text, size_t limit) {
-  if (limit >= text.size()) return text.size();
-  for (size_t at = limit; at > 0; --at) {
-    const bool before_space = text[at] == ' ' || text[at] == '\n';
-    if (before_space && text[at - 1] > ' ' && text[at - 1] < 0x7f) return at;
-  }
-  return text.size();
 }
 
 }  // namespace farsight

@@ -29,12 +29,15 @@ class Tokenizer {
   virtual std::string name() const = 0;
   virtual int64_t vocabulary_size() const = 0;
 
-  /// Appends the ids of a text. A long text may be given in pieces that end where safe_cut() says;
-  /// the ids are the same. Throws InvalidText. One thread at a time.
+  /// Appends the ids of a text. A long text may be given in chunks, see chunks.h: the ids are the
+  /// same. Throws InvalidText. One thread at a time.
   virtual void encode(std::string_view text, std::vector<int32_t>& ids) const = 0;
 
-  /// The text of one id in [0, vocabulary_size()).
-  virtual std::string text_of(int32_t id) const = 0;
+  /// Appends the text of one id in [0, vocabulary_size()) to the text that stands before it.
+  virtual void append_text(int32_t id, std::string& text) const = 0;
+
+  /// The id of everything that the vocabulary lacks, or -1 if it lacks nothing.
+  virtual int32_t unknown() const { return -1; }
 
   /// The text of some ids. Throws std::runtime_error naming an id outside the vocabulary.
   std::string decode(std::span<const int32_t> ids) const;
@@ -51,9 +54,5 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 /// One id per byte, 0 … 255.
 std::unique_ptr<Tokenizer> make_byte_tokenizer();
-
-/// Where a text can be cut without changing anybody's tokens: the largest place up to `limit` that
-/// stands before a space or line end and behind a visible ASCII character, else text.size().
-size_t safe_cut(std::string_view text, size_t limit);
 
 }  // namespace farsight

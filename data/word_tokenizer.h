@@ -3,31 +3,38 @@
 
 #include <unordered_map>
 
+#include "data/chunks.h"
 #include "data/tokenizer.h"
 
 namespace farsight {
 
 class WordTokenizer : public Tokenizer {
  public:
-  /// Ids in this order; <unk> and <eos> are put in front unless they are there.
+  /// Ids in this order; <unk> and <eos> are put in front unless they are there. Throws
+  /// std::runtime_error if a word stands twice.
   explicit WordTokenizer(std::vector<std::string> words);
+
+  /// From to_json().
   explicit WordTokenizer(const nlohmann::json& json);
 
   /// From a list, one "word" or "word count" per line, in its order; words counted 0 are fillers
-  /// and left out. Throws std::runtime_error naming the file if there is none.
+  /// and left out. Throws std::runtime_error naming the file and what is wrong with it.
   static std::unique_ptr<WordTokenizer> from_list(const std::filesystem::path& list);
 
-  /// From a text: words that occur min_count times or more, most frequent first and equally
-  /// frequent ones in order of their bytes; at most vocabulary_size entries in all (0 = no limit).
+  /// From a text: <eos>, <unk> and the words that occur min_count times or more, most frequent
+  /// first and equally frequent ones in order of their bytes; at most vocabulary_size entries in
+  /// all (0 = no limit). Throws InvalidText, and std::runtime_error on limits that make no sense.
   static std::unique_ptr<WordTokenizer> from_text(std::string_view text, int64_t min_count,
-                                                  int64_t vocabulary_size);
+                                                  int64_t vocabulary_size,
+                                                  const Progress& progress = {});
 
   std::string name() const override { return "word"; }
   int64_t vocabulary_size() const override { return static_cast<int64_t>(words_.size()); }
   /// Throws InvalidText at the first byte that is not UTF-8.
   void encode(std::string_view text, std::vector<int32_t>& ids) const override;
-  /// The word and a space; for <eos> the end of line.
-  std::string text_of(int32_t id) const override;
+  /// The word, with a space before it unless it begins a line; for <eos> the end of line.
+  void append_text(int32_t id, std::string& text) const override;
+  int32_t unknown() const override { return unknown_; }
   nlohmann::json to_json() const override;
 
  private:

@@ -26,11 +26,11 @@ const ModelConfig& checked(const ModelConfig& config) {
   positive("blocks", config.blocks);
   positive("length", config.length);
   check(config.feed_forward >= 0, "feed-forward must not be negative: ", config.feed_forward);
-  check(config.width % config.heads == 0, "heads = ", config.heads, " does not divide width = ",
-        config.width);
+  check(config.width % config.heads == 0, "heads = ", config.heads,
+        " does not divide width = ", config.width);
   const int64_t windows = config.windows.size();
-  check(windows <= 1 || windows == config.heads, "give one window for all heads or ",
-        config.heads, " windows, not ", windows);
+  check(windows <= 1 || windows == config.heads, "give one window for all heads or ", config.heads,
+        " windows, not ", windows);
   for (const int64_t window : config.windows)
     check(window >= 0, "a window is 0 (unlimited) or positive, not ", window);
   return config;
@@ -54,8 +54,7 @@ Block::Block(const ModelConfig& config, Backend& backend)
   add_child("feed_forward", feed_forward_);
 }
 
-Tensor Block::operator()(const Tensor& x, const AttentionContext& context,
-                         Dropout& dropout) const {
+Tensor Block::operator()(const Tensor& x, const AttentionContext& context, Dropout& dropout) const {
   const Tensor mixed = add(x, dropout(attention_(attention_norm_(x), context)));
   return add(mixed, dropout(feed_forward_(feed_forward_norm_(mixed))));
 }

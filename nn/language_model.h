@@ -13,14 +13,14 @@ namespace farsight {
 
 struct ModelConfig {
   int64_t vocabulary = 0;
-  int64_t width = 128;       // C
-  int64_t heads = 8;         // H; divides the width
+  int64_t width = 128;  // C
+  int64_t heads = 8;    // H; divides the width
   int64_t blocks = 4;
   int64_t feed_forward = 0;  // 0 = 4 * width
   int64_t length = 128;      // the training length
   bool tied = true;          // whether the output projection is the embedding table
   Activation activation = Activation::kGelu;
-  std::string position = "alibi";
+  std::string position;  // name of the scheme
   std::map<std::string, double> position_options;
   std::vector<int64_t> windows;  // none, one for all heads, or one for each; 0 = unlimited
 };

@@ -19,9 +19,9 @@ namespace farsight {
 
 /// What a scheme is built for.
 struct PositionConfig {
-  int64_t width = 0;   // C
-  int64_t heads = 0;   // H
-  int64_t length = 0;  // the training length
+  int64_t width = 0;                      // C
+  int64_t heads = 0;                      // H
+  int64_t length = 0;                     // the training length
   std::map<std::string, double> options;  // by PositionOption::name
   Backend* backend = nullptr;
 

@@ -18,10 +18,10 @@ void Comparison::add(double analytic, double numeric) {
   const double size = std::max(std::fabs(analytic), std::fabs(numeric));
   const bool number = std::isfinite(error);
   ++derivatives;
-  worst = std::max(worst, number ? error / (1e-8 + 1e-6 * size)
-                                 : std::numeric_limits<double>::infinity());
-  relative = std::max(relative, number ? error / std::max(size, 1e-2)
-                                       : std::numeric_limits<double>::infinity());
+  worst = std::max(worst,
+                   number ? error / (1e-8 + 1e-6 * size) : std::numeric_limits<double>::infinity());
+  relative = std::max(
+      relative, number ? error / std::max(size, 1e-2) : std::numeric_limits<double>::infinity());
 }
 
 void Comparison::add(const Comparison& other) {
@@ -143,9 +143,8 @@ TEST_CASE("a derivative that is wrong by one percent is caught") {
   const auto wrong = [=] {
     Tensor y(x.shape(), x.backend());
     x.backend().scale(y.data(), x.data(), 2, x.size());
-    wrong_op.record({x}, y, [=] {
-      x.backend().accumulate(x.grad(), y.grad(), real(2.02), x.size());
-    });
+    wrong_op.record({x}, y,
+                    [=] { x.backend().accumulate(x.grad(), y.grad(), real(2.02), x.size()); });
     return y;
   };
   CHECK_FALSE(compare_gradients({"wrong", "", {x}, wrong}, cpu_backend()).passed());
@@ -159,8 +158,8 @@ TEST_CASE("NaN is a wrong derivative") {
 
 TEST_CASE("the table of derivatives", "[.][table]") {
   const auto print = [](const std::string& name, const Comparison& c) {
-    std::printf("%-14s %11lld   %10.1e   %s\n", name.c_str(),
-                static_cast<long long>(c.derivatives), c.relative, c.passed() ? "ok" : "WRONG");
+    std::printf("%-14s %11lld   %10.1e   %s\n", name.c_str(), static_cast<long long>(c.derivatives),
+                c.relative, c.passed() ? "ok" : "WRONG");
     CHECK(c.passed());
   };
   std::printf("%-14s %11s   %10s\n", "op", "derivatives", "worst");

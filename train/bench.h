@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "nn/position.h"
 
 namespace farsight {
 
@@ -13,7 +14,7 @@ struct BenchOptions {
   std::string shape = "M";     // S, M or L
   std::string numbers;         // blocks,width,heads,vocabulary,T,B instead of a named shape
   std::string precision = "fp32";
-  std::string position = "learned";
+  std::string position = PositionEntry::all().front()->name;
   int64_t steps = 5;  // timed; one more goes before
 };
 

@@ -15,9 +15,10 @@ void add_bias_options(CLI::App& app, BiasOptions& options) {
   app.add_option("--seed", options.seed, "seed of learned biases")->capture_default_str();
   for (const PositionEntry* entry : PositionEntry::all()) {
     for (const PositionOption& option : entry->options)
-      app.add_option("--" + option.name,
-                     options.model.position_options.emplace(option.name, option.value).first->second,
-                     option.description)
+      app.add_option(
+             "--" + option.name,
+             options.model.position_options.emplace(option.name, option.value).first->second,
+             option.description)
           ->capture_default_str();
   }
 }

@@ -76,7 +76,8 @@ TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend
   trained.config = config_of(file, path);
   trained.tokenizer = file.metadata("tokenizer");
   trained.step = step_of(file, path);
-  trained.model = std::make_unique<LanguageModel>(trained.config.model, trained.config.seed, backend);
+  trained.model =
+      std::make_unique<LanguageModel>(trained.config.model, trained.config.seed, backend);
   for (const Parameter& parameter : trained.model->parameters())
     copy_into(parameter.tensor, 0, file.tensor(parameter.name, parameter.tensor.shape()));
   return trained;

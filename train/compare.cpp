@@ -25,8 +25,8 @@ struct Bucket {
 
 struct Run {
   std::string label;
-  std::map<int64_t, double> perplexity;                       // by length
-  std::map<int64_t, std::map<int64_t, Bucket>> recall;        // by length and smallest distance
+  std::map<int64_t, double> perplexity;                 // by length
+  std::map<int64_t, std::map<int64_t, Bucket>> recall;  // by length and smallest distance
 };
 
 /// Copies a run's rows behind its label.
@@ -54,7 +54,8 @@ std::string extrapolation_table(const std::vector<Run>& runs) {
         << std::left << std::setw(14) << "scheme" << std::right;
   for (const auto& [length, value] : runs[0].perplexity) {
     std::ostringstream head;
-    head << length << " (" << std::setprecision(3) << static_cast<double>(length) / shortest << "x)";
+    head << length << " (" << std::setprecision(3) << static_cast<double>(length) / shortest
+         << "x)";
     table << std::setw(13) << head.str();
   }
   table << '\n';
@@ -178,8 +179,9 @@ std::string compare(const CompareOptions& options) {
     if (write_plot(stem, plot))
       files += stem.string() + ".svg\n" + stem.string() + ".png\n";
     else
-      files += stem.string() + ".gp (the plot's script; no picture, because gnuplot was not found: "
-                               "run make deps)\n";
+      files += stem.string() +
+               ".gp (the plot's script; no picture, because gnuplot was not found: "
+               "run make deps)\n";
   }
   return report + "\nWritten:\n" + files;
 }

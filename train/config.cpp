@@ -75,8 +75,8 @@ std::string describe(const CLI::ParseError& error, CLI::App& program) {
   for (const CLI::Option* option : used[0]->get_options()) known.push_back(option->get_name());
   for (const std::string& extra : used[0]->remaining()) {
     if (extra.starts_with("-"))
-      return concat(used[0]->get_name(), ": unknown option '", extra, "'; the nearest known one is '",
-                    nearest(extra, known), "'");
+      return concat(used[0]->get_name(), ": unknown option '", extra,
+                    "'; the nearest known one is '", nearest(extra, known), "'");
   }
   return concat(used[0]->get_name(), ": ", text);
 }

@@ -28,8 +28,8 @@ struct Config {
   double dropout = 0;
   uint64_t seed = 1;
 
-  int64_t log_every = 50;         // steps
-  int64_t evaluate_every = 500;   // steps; 0 = never
+  int64_t log_every = 50;        // steps
+  int64_t evaluate_every = 500;  // steps; 0 = never
   int64_t evaluate_tokens = 50000;
   int64_t checkpoint_every = 500;  // steps; the last step is always saved
   int64_t threads = 0;             // 0 = as many as there are processors
@@ -44,8 +44,8 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("width", config.model.width, "width of the residual stream", model);
   visit("heads", config.model.heads, "attention heads; must divide the width", model);
   visit("blocks", config.model.blocks, "transformer blocks", model);
-  visit("feed-forward", config.model.feed_forward, "hidden width of the feed-forward layers; 0 = 4x",
-        model);
+  visit("feed-forward", config.model.feed_forward,
+        "hidden width of the feed-forward layers; 0 = 4x", model);
   visit("length", config.model.length, "training length in tokens", model);
   visit("tied", config.model.tied, "use the embedding table as output projection", model);
   visit("activation", config.model.activation, "gelu or gelu_tanh", model);
@@ -54,7 +54,8 @@ void visit_settings(Config& config, const Visit& visit) {
   const char* const positions = "Positional schemes";
   for (const PositionEntry* entry : PositionEntry::all()) {
     for (const PositionOption& option : entry->options) {
-      double& field = config.model.position_options.emplace(option.name, option.value).first->second;
+      double& field =
+          config.model.position_options.emplace(option.name, option.value).first->second;
       visit(option.name.c_str(), field, option.description.c_str(), positions);
     }
   }

@@ -10,7 +10,8 @@ namespace farsight {
 /// A table of text; fields hold no commas and no quotes. Errors name the file and the line.
 class Csv {
  public:
-  Csv(std::string path, std::vector<std::string> columns, std::vector<std::vector<std::string>> rows)
+  Csv(std::string path, std::vector<std::string> columns,
+      std::vector<std::vector<std::string>> rows)
       : path_(std::move(path)), columns_(std::move(columns)), rows_(std::move(rows)) {}
 
   size_t rows() const { return rows_.size(); }

@@ -6,6 +6,7 @@
 #include <iomanip>
 #include <map>
 #include <numbers>
+#include <sstream>
 
 #include "core/error.h"
 #include "train/csv.h"
@@ -75,8 +76,8 @@ std::vector<RecallMark> read_marks(const std::filesystem::path& path) {
   const Csv csv = read_csv(path);
   std::vector<RecallMark> marks;
   for (size_t row = 0; row < csv.rows(); ++row) {
-    marks.push_back({csv.integer(row, "position"), csv.integer(row, "distance"),
-                     csv.integer(row, "choices")});
+    marks.push_back(
+        {csv.integer(row, "position"), csv.integer(row, "distance"), csv.integer(row, "choices")});
     const RecallMark& mark = marks.back();
     check(mark.distance > 0 && mark.distance <= mark.position && mark.choices > 0 &&
               (row == 0 || marks[row - 1].position < mark.position),
@@ -123,8 +124,9 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
     }
     Tensor correct_tensor;
     const std::vector<real> losses =
-        model.losses(Ids(tokens, backend), Ids(targets, backend), last - first, {},
-                     options.marks ? &correct_tensor : nullptr)
+        model
+            .losses(Ids(tokens, backend), Ids(targets, backend), last - first, {},
+                    options.marks ? &correct_tensor : nullptr)
             .to_vector();
     const std::vector<real> correct =
         options.marks ? correct_tensor.to_vector() : std::vector<real>(losses.size());
@@ -149,6 +151,20 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   return result;
 }
 
+std::string evaluation_heading() {
+  return "perplexity per token, per word of the original text, and bits per byte\n"
+         "  length   stride    targets   token ppl    word ppl   bits/byte\n";
+}
+
+std::string evaluation_line(const Evaluation& e) {
+  std::ostringstream line;
+  line << std::fixed << std::setprecision(3) << std::setw(8) << e.length << ' ' << std::setw(8)
+       << e.stride << ' ' << std::setw(10) << e.targets << ' ' << std::setw(11) << e.token_ppl
+       << ' ' << std::setw(11) << e.word_ppl << ' ' << std::setprecision(4) << std::setw(11)
+       << e.bits_per_byte << '\n';
+  return line.str();
+}
+
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations) {
   stream << "length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte\n" << std::setprecision(12);
   for (const Evaluation& e : evaluations)
@@ -161,8 +177,8 @@ void write_recall(std::ostream& stream, const std::vector<Evaluation>& evaluatio
          << std::setprecision(9);
   for (const Evaluation& e : evaluations) {
     for (const RecallBucket& b : e.recall)
-      stream << e.length << ',' << b.min_distance << ',' << b.max_distance << ',' << b.targets << ','
-             << b.loss << ',' << b.accuracy << ',' << b.best_loss << '\n';
+      stream << e.length << ',' << b.min_distance << ',' << b.max_distance << ',' << b.targets
+             << ',' << b.loss << ',' << b.accuracy << ',' << b.best_loss << '\n';
   }
 }
 

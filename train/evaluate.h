@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <ostream>
+#include <string>
 #include <vector>
 
 #include "nn/language_model.h"
@@ -31,10 +33,10 @@ struct RecallBucket {
 
 struct Evaluation {
   int64_t length = 0, stride = 0, targets = 0;
-  double nll = 0;            // nats, over all targets
-  double token_ppl = 0;      // exp(nll / targets)
-  double word_ppl = 0;       // exp(nll / words of the original text)
-  double bits_per_byte = 0;  // nll / (ln 2 * bytes of the original text)
+  double nll = 0;                    // nats, over all targets
+  double token_ppl = 0;              // exp(nll / targets)
+  double word_ppl = 0;               // exp(nll / words of the original text)
+  double bits_per_byte = 0;          // nll / (ln 2 * bytes of the original text)
   std::vector<RecallBucket> recall;  // by powers of two of the distance; empty without marks
 };
 
@@ -53,6 +55,10 @@ struct EvaluationOptions {
 /// tokens or the model cannot reach the length.
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,
                     const EvaluationOptions& options);
+
+/// A table for a reader: the heading, then one line for each evaluation.
+std::string evaluation_heading();
+std::string evaluation_line(const Evaluation& evaluation);
 
 /// length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations);

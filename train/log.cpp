@@ -79,8 +79,8 @@ std::string describe_machine() {
   struct sysinfo info {};
   sysinfo(&info);
   const double memory = static_cast<double>(info.totalram) * info.mem_unit / (1 << 30);
-  return concat(processor_name(), ", ", omp_get_max_threads(), " threads, ",
-                print("%.1f", memory), " GiB");
+  return concat(processor_name(), ", ", omp_get_max_threads(), " threads, ", print("%.1f", memory),
+                " GiB");
 }
 
 int64_t peak_mib() {

@@ -1,6 +1,5 @@
 // The program: one subcommand per job, each a thin layer over the library that does it.
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iomanip>
@@ -27,10 +26,13 @@ namespace {
 TokenSource source_of(const std::filesystem::path& path) {
   const auto file = std::make_shared<TokenFile>(path);
   const TokenHeader& header = file->header();
-  return {path.string(), header.tokens, header.vocabulary,  header.words, header.bytes,
-          header.fingerprint, [file](int64_t begin, std::span<int32_t> out) {
-            file->read(begin, out);
-          }};
+  return {path.string(),
+          header.tokens,
+          header.vocabulary,
+          header.words,
+          header.bytes,
+          header.fingerprint,
+          [file](int64_t begin, std::span<int32_t> out) { file->read(begin, out); }};
 }
 
 /// Writes to a file, or to standard output where `path` is "-".
@@ -64,8 +66,9 @@ void add_prepare(CLI::App& program) {
                       "word: list of words, one per line, a count after each allowed");
   command->add_option("--min-count", options->min_count, "word: rarer words become <unk>")
       ->capture_default_str();
-  command->add_option("--vocab-size", options->vocabulary_size,
-                      "word: at most this many (0 = all); bpe: exactly this many")
+  command
+      ->add_option("--vocab-size", options->vocabulary_size,
+                   "word: at most this many (0 = all); bpe: exactly this many")
       ->capture_default_str();
   command->add_option("--encoder", options->encoder, "gpt2: encoder.json");
   command->add_option("--merges", options->merges, "gpt2: vocab.bpe");
@@ -145,7 +148,8 @@ void run_eval(const EvalOptions& options) {
   use_threads(options.threads);
   const TrainedModel trained = load_checkpoint(options.model, cpu_backend());
   const TokenSource text = source_of(options.data);
-  check(text.tokenizer == trained.tokenizer, options.data, ": was made with another tokenizer than ",
+  check(text.tokenizer == trained.tokenizer, options.data,
+        ": was made with another tokenizer than ",
         "the model's training data; prepare it with --tokenizer-from that folder");
   std::vector<RecallMark> marks;
   const auto marks_path = std::filesystem::path(options.data).replace_extension(".marks.csv");
@@ -154,8 +158,7 @@ void run_eval(const EvalOptions& options) {
   if (lengths.empty()) lengths = {trained.config.model.length};
 
   std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
-  say << "perplexity per token, per word of the original text, and bits per byte\n"
-      << "  length   stride    targets   token ppl    word ppl   bits/byte\n";
+  say << evaluation_heading();
   std::vector<Evaluation> evaluations;
   ProgressBar bar;
   for (const int64_t length : lengths) {
@@ -169,11 +172,7 @@ void run_eval(const EvalOptions& options) {
     };
     evaluations.push_back(evaluate(*trained.model, text, settings));
     bar.erase();
-    const Evaluation& e = evaluations.back();
-    say << std::fixed << std::setw(8) << e.length << ' ' << std::setw(8) << e.stride << ' '
-        << std::setw(10) << e.targets << ' ' << std::setprecision(3) << std::setw(11) << e.token_ppl
-        << ' ' << std::setw(11) << e.word_ppl << ' ' << std::setw(11) << std::setprecision(4)
-        << e.bits_per_byte << std::defaultfloat << std::endl;
+    say << evaluation_line(evaluations.back()) << std::flush;
   }
   if (!options.csv.empty())
     write_result(options.csv, [&](auto& stream) { write_evaluations(stream, evaluations); });

@@ -35,7 +35,8 @@ std::vector<double> label_heights(const Plot& plot, double lowest, double highes
     order[i] = i;
     heights[i] = scale(plot.curves[i].points.back().second);
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return heights[a] < heights[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return heights[a] < heights[b]; });
   for (size_t i = 1; i < order.size(); ++i)
     heights[order[i]] = std::max(heights[order[i]], heights[order[i - 1]] + gap);
   for (double& height : heights) height = plot.log_y ? std::exp(height) : height;
@@ -66,11 +67,13 @@ void write_script(std::ostream& s, const Plot& plot) {
   }
   s << "set title " << quoted(plot.title, "''") << " font ',17' offset 0,0.5\n"
     << "set xlabel " << quoted(plot.x_label, "''") << " offset 0,-0.3\nset ylabel "
-    << quoted(plot.y_label, "''") << "\nset logscale x 2\nset xrange [" << plot.x_ticks.front() / 1.15
-    << ':' << plot.x_ticks.back() * 1.15 << "]\nset yrange [" << lowest << ':' << highest << "]\n"
-    << (plot.log_y ? "set logscale y 10\nset ytics add (2,3,5,7,15,20,30,40,50,70,150,200,300,500,700,"
-                     "1500,2000,3000,5000)\n"
-                   : "")
+    << quoted(plot.y_label, "''") << "\nset logscale x 2\nset xrange ["
+    << plot.x_ticks.front() / 1.15 << ':' << plot.x_ticks.back() * 1.15 << "]\nset yrange ["
+    << lowest << ':' << highest << "]\n"
+    << (plot.log_y
+            ? "set logscale y 10\nset ytics add (2,3,5,7,15,20,30,40,50,70,150,200,300,500,700,"
+              "1500,2000,3000,5000)\n"
+            : "")
     << "set xtics (";
   for (size_t i = 0; i < plot.x_ticks.size(); ++i)
     s << (i ? ", " : "") << '"' << plot.x_ticks[i] << "\" " << plot.x_ticks[i];
@@ -105,10 +108,10 @@ bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
     const std::string picture = stem.string() + "." + type;
     const std::string settings =
         concat("set terminal ", type == std::string("svg") ? "svg" : "pngcairo",
-               " size 960,600 font \"DejaVu Sans,13\" background \"#FFFFFF\"; set output \"", picture, "\"");
+               " size 960,600 font \"DejaVu Sans,13\" background \"#FFFFFF\"; set output \"",
+               picture, "\"");
     const std::string command =
-        concat("gnuplot -e ", quoted(settings, "'\\''"), " ",
-               quoted(script, "'\\''"), " 2>&1");
+        concat("gnuplot -e ", quoted(settings, "'\\''"), " ", quoted(script, "'\\''"), " 2>&1");
     const int status = std::system(command.c_str());
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
   }

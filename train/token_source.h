@@ -9,12 +9,12 @@
 namespace farsight {
 
 struct TokenSource {
-  std::string name;          // for messages: the file
-  int64_t size = 0;          // tokens
-  int64_t vocabulary = 0;    // every id is below it
-  int64_t words = 0;         // of the original text, one end of line per line included
-  int64_t bytes = 0;         // of the original text
-  std::string tokenizer;     // fingerprint
+  std::string name;        // for messages: the file
+  int64_t size = 0;        // tokens
+  int64_t vocabulary = 0;  // every id is below it
+  int64_t words = 0;       // of the original text, one end of line per line included
+  int64_t bytes = 0;       // of the original text
+  std::string tokenizer;   // fingerprint
   std::function<void(int64_t begin, std::span<int32_t> out)> read;
 };
 

@@ -97,8 +97,7 @@ void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, con
         const real inverse = 1 / scratch.total[r];
 #pragma omp simd
         for (int64_t d = 0; d < s.D; ++d) to[d] = from[d] * inverse;
-        lse[(b * s.H + h) * s.Tq + first + r] =
-            scratch.largest[r] + std::log(scratch.total[r]);
+        lse[(b * s.H + h) * s.Tq + first + r] = scratch.largest[r] + std::log(scratch.total[r]);
       }
     }
   }

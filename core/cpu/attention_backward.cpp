@@ -83,8 +83,8 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
       if (head.dv)
         blas_gemm(true, false, width, D, rows, 1, p, kTileK, dy_tile, C, 1, head.dv + key * C, C);
       if (head.dk)
-        blas_gemm(true, false, width, D, rows, s.scale, ds, kTileK, q_tile, C, 1,
-                  head.dk + key * C, C);
+        blas_gemm(true, false, width, D, rows, s.scale, ds, kTileK, q_tile, C, 1, head.dk + key * C,
+                  C);
       if (head.dq)
         blas_gemm(false, false, rows, D, width, s.scale, ds, kTileK, k_tile, C, 1,
                   head.dq + first * C, C);
@@ -98,7 +98,9 @@ void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy
                                     const real* lse, const real* q, const real* k, const real* v,
                                     const BiasView& bias, const AttentionSizes& s) {
   const int64_t together = bias.grad ? s.B : 1;
-  const auto at = [](auto* pointer, int64_t offset) { return pointer ? pointer + offset : pointer; };
+  const auto at = [](auto* pointer, int64_t offset) {
+    return pointer ? pointer + offset : pointer;
+  };
 #pragma omp parallel
   {
     Scratch scratch(s.Tq);
@@ -108,15 +110,9 @@ void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy
       for (int64_t b = unit / s.H * together; b < (unit / s.H + 1) * together; ++b) {
         const int64_t queries = b * s.Tq * s.H * s.D + h * s.D;
         const int64_t keys = b * s.Tk * s.H * s.D + h * s.D;
-        const HeadPointers head{at(dq, queries),
-                                at(dk, keys),
-                                at(dv, keys),
-                                dy + queries,
-                                y + queries,
-                                lse + (b * s.H + h) * s.Tq,
-                                q + queries,
-                                k + keys,
-                                v + keys};
+        const HeadPointers head{at(dq, queries), at(dk, keys), at(dv, keys),
+                                dy + queries,    y + queries,  lse + (b * s.H + h) * s.Tq,
+                                q + queries,     k + keys,     v + keys};
         head_backward(head, bias, s, h, scratch);
       }
     }

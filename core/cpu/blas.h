@@ -18,8 +18,7 @@ inline void blas_gemm(bool ta, bool tb, int64_t M, int64_t N, int64_t K, real al
                       int64_t lda, const real* b, int64_t ldb, real beta, real* c, int64_t ldc) {
   gemm_for(real())(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
                    static_cast<int>(M), static_cast<int>(N), static_cast<int>(K), alpha, a,
-                   static_cast<int>(lda), b, static_cast<int>(ldb), beta, c,
-                   static_cast<int>(ldc));
+                   static_cast<int>(lda), b, static_cast<int>(ldb), beta, c, static_cast<int>(ldc));
 }
 
 }  // namespace farsight

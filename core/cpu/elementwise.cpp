@@ -21,8 +21,7 @@ struct GeluTanh {
   }
   static real derivative(real x) {
     const real t = tanh_fast(kScale * (x + kCubic * x * x * x));
-    return real(0.5) * (1 + t) +
-           real(0.5) * x * (1 - t * t) * kScale * (1 + 3 * kCubic * x * x);
+    return real(0.5) * (1 + t) + real(0.5) * x * (1 - t * t) * kScale * (1 + 3 * kCubic * x * x);
   }
 };
 
@@ -45,11 +44,16 @@ struct Sigmoid {
 template <class F>
 void with_map(Map kind, const F& f) {
   switch (kind) {
-    case Map::kGelu: return f(Gelu{});
-    case Map::kGeluTanh: return f(GeluTanh{});
-    case Map::kExp: return f(Exp{});
-    case Map::kLog1p: return f(Log1p{});
-    case Map::kSigmoid: return f(Sigmoid{});
+    case Map::kGelu:
+      return f(Gelu{});
+    case Map::kGeluTanh:
+      return f(GeluTanh{});
+    case Map::kExp:
+      return f(Exp{});
+    case Map::kLog1p:
+      return f(Log1p{});
+    case Map::kSigmoid:
+      return f(Sigmoid{});
   }
 }
 
@@ -93,9 +97,7 @@ void CpuBackend::accumulate_scalar(real* y, const real* s, int64_t n) {
 }
 
 void CpuBackend::map(Map kind, real* y, const real* x, int64_t n) {
-  with_map(kind, [=](auto f) {
-    parallel_elements(n, [=](int64_t i) { y[i] = f.value(x[i]); });
-  });
+  with_map(kind, [=](auto f) { parallel_elements(n, [=](int64_t i) { y[i] = f.value(x[i]); }); });
 }
 
 void CpuBackend::map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) {

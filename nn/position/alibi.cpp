@@ -16,8 +16,8 @@ class Alibi : public FixedBias {
  private:
   std::vector<double> values(int64_t head, int64_t length) const override {
     const auto c = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(heads_)));
-    const double slope = head <= c ? std::exp2(-8.0 * head / c)
-                                   : std::exp2(-8.0 * (2 * (head - c) - 1) / (2 * c));
+    const double slope =
+        head <= c ? std::exp2(-8.0 * head / c) : std::exp2(-8.0 * (2 * (head - c) - 1) / (2 * c));
     std::vector<double> row(length);
     for (int64_t d = 0; d < length; ++d) row[d] = 0 - slope * d;
     return row;
