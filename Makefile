@@ -84,7 +84,8 @@ found:
 	[ -z "$$missing" ] || { echo "not installed:$$missing; run make deps"; exit 1; }
 
 PACKAGES := g++ make libopenblas-openmp-dev libcli11-dev nlohmann-json3-dev catch2 libxxhash-dev \
-            libutf8proc-dev gnuplot-nox fonts-dejavu-core curl ca-certificates unzip
+            libutf8proc-dev gnuplot-nox fonts-dejavu-core curl ca-certificates unzip \
+            python3
 
 .PHONY: deps
 deps:  ## install what the build needs (Debian, Ubuntu)

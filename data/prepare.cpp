@@ -54,10 +54,10 @@ std::vector<Split> open_splits(const PrepareOptions& options) {
     throw std::runtime_error(
         "give the text in one way: --text FOLDER, or --train/--valid/--test FILE, or --embedded");
   if (options.embedded) {
-    for (const auto& [name, seed, tokens] : {std::tuple("train", kTrainSeed, kTrainTokens),
-                                             std::tuple("valid", kValidSeed, kValidTokens)})
-      splits.push_back(
-          {name, "the embedded corpus", nullptr, generate_encyclopaedia(seed, tokens)});
+    splits.push_back({"train", "the embedded corpus", nullptr,
+                      generate_encyclopaedia(kTrainSeed, kTrainTokens, kTrainNearby)});
+    splits.push_back({"valid", "the embedded corpus", nullptr,
+                      generate_encyclopaedia(kValidSeed, kValidTokens, kValidNearby)});
     return splits;
   }
   const Paths paths =

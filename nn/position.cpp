@@ -50,6 +50,7 @@ std::unique_ptr<PositionScheme> make_position(const std::string& name, PositionC
   if (found == registry().end()) {
     std::string known;
     for (const auto& [other, entry] : registry()) known += (known.empty() ? "" : ", ") + other;
+    check(!name.empty(), "no positional scheme was chosen; pass --position, one of: ", known);
     fail("there is no positional scheme '", name, "'; known are: ", known);
   }
   const PositionEntry& entry = *found->second;

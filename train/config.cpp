@@ -70,7 +70,8 @@ std::string describe(const CLI::ParseError& error, CLI::App& program) {
   std::string text = error.what();
   std::replace(text.begin(), text.end(), '\n', ' ');
   const auto used = program.get_subcommands();
-  if (error.get_name() != "ExtrasError" || used.empty()) return text + "; see farsight --help";
+  const bool unexpected = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  if (!unexpected || used.empty()) return text + "; see farsight --help";
   std::vector<std::string> known;
   for (const CLI::Option* option : used[0]->get_options()) known.push_back(option->get_name());
   for (const std::string& extra : used[0]->remaining()) {

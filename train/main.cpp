@@ -263,6 +263,7 @@ void add_bench(CLI::App& program) {
 int run(int argc, char** argv) {
   CLI::App program("farsight: transformers that see past their training length");
   program.require_subcommand(1);
+  program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   int status = 0;
   add_prepare(program);
   add_encode_and_decode(program);

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# What the program says to bad input: one line that names the fault and what to do, exit status 1,
+# and files as they were.
+set -eu
+farsight=$PWD/$BUILD/farsight
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+export OMP_NUM_THREADS=1
+faults=0
+
+# refuses PATTERN COMMAND...: the command fails with status 1 and one line that matches.
+refuses() {
+  local pattern=$1 status=0
+  shift
+  "$@" >out 2>err </dev/null || status=$?
+  if [ "$status" != 1 ] || [ "$(wc -l <err)" != 1 ] || ! grep -qE -- "$pattern" err; then
+    printf 'status %s, wanted: %s\n  %s\n%s\n' "$status" "$pattern" "$*" "$(tail -n 5 err)"
+    faults=$((faults + 1))
+  fi
+}
+
+for _ in $(seq 300); do echo " The quick brown fox jumps over the lazy dog . "; done >text
+"$farsight" prepare --train text --valid text --tokenizer word --out data >/dev/null
+"$farsight" prepare --train text --tokenizer byte --out bytes >/dev/null
+small="--width 8 --heads 2 --blocks 1 --length 16 --batch 2 --steps 2 --warmup 1"
+train() { # shellcheck disable=SC2086
+  "$farsight" train $small --data data --out run --position alibi "$@"
+}
+train >/dev/null
+cp -r run kept
+model=run/checkpoint.safetensors
+eval_() { "$farsight" eval --model "$model" --data data/valid.bin "$@"; }
+
+# The command line.
+refuses 'subcommand' "$farsight"
+refuses 'nearest.*--heads' train --head 4
+refuses 'width' train --width wide
+refuses 'heads = 3 does not divide width = 8' train --out new --heads 3
+refuses 'no positional scheme .alibye.; .*alibi' train --out new --position alibye
+refuses '--position' "$farsight" train $small --data data --out new
+refuses '--data' "$farsight" train $small --out new --position none
+refuses '--out' "$farsight" train $small --data data --position none
+refuses 'positive|at least' train --out new --batch 0
+refuses 'positive|at least' train --out new --steps -1
+refuses 'rate' train --out new --rate nan
+refuses 'dropout' train --out new --dropout 1.5
+refuses 'exists already.*--resume' train
+refuses 'length' eval_ --lengths 0
+refuses 'stride' eval_ --lengths 16 --stride 17
+refuses 'lengths' eval_ --lengths 16,x
+refuses 'no positional scheme' "$farsight" bias --position alibye --heads 2 --distances 0
+refuses 'dbar' "$farsight" bias --position alibi --heads 2 --distances 0 --dbar 4
+refuses 'distance' "$farsight" bias --position alibi --heads 2 --distances -1
+refuses 'heads' "$farsight" bias --position alibi --heads 0 --distances 1
+refuses 'shape' "$farsight" bench --shape Q
+refuses 'numbers' "$farsight" bench --numbers 1,2,3
+
+# Configuration files.
+echo 'widht = 8' >typo.toml
+refuses "typo.toml: unknown setting 'widht'.*'width'" train --out new --config typo.toml
+echo 'rate = "fast"' >type.toml
+refuses 'type.toml: rate' train --out new --config type.toml
+echo 'width 8 [' >syntax.toml
+refuses 'syntax.toml' train --out new --config syntax.toml
+refuses 'none.toml: not found' train --out new --config none.toml
+
+# Token files.
+damage() { mkdir -p "$1" && cp data/train.bin "$1/train.bin"; }
+refuses 'nowhere/train.bin: not found; make it with .farsight prepare' train --out new --data nowhere
+damage empty && : >empty/train.bin
+refuses 'empty/train.bin: is empty' train --out new --data empty
+damage cut && truncate -s -10 cut/train.bin
+refuses 'cut/train.bin: .*truncated' train --out new --data cut
+damage header && truncate -s 50 header/train.bin
+refuses 'header/train.bin: .*header' train --out new --data header
+damage flipped && printf '\377' | dd of=flipped/train.bin bs=1 seek=500 conv=notrunc status=none
+refuses 'flipped/train.bin: .*(damaged|checksum|outside)' train --out new --data flipped
+mkdir foreign && cp text foreign/train.bin
+refuses 'foreign/train.bin: is no token file' train --out new --data foreign
+refuses 'too few for one sequence' train --out new --length 100000
+refuses 'tokenizer|vocabulary' "$farsight" eval --model "$model" --data bytes/train.bin
+
+# Checkpoints.
+refuses 'nothing.safetensors' "$farsight" eval --model nothing.safetensors --data data/valid.bin
+cp "$model" cut.safetensors && truncate -s -10 cut.safetensors
+refuses 'cut.safetensors' "$farsight" eval --model cut.safetensors --data data/valid.bin
+cp "$model" flipped.safetensors
+printf '\377\377' | dd of=flipped.safetensors bs=1 seek=9000 conv=notrunc status=none
+refuses 'flipped.safetensors: .*(damaged|checksum)' "$farsight" eval --model flipped.safetensors \
+  --data data/valid.bin
+refuses 'text' "$farsight" eval --model text --data data/valid.bin
+refuses 'width' train --resume --width 16 --steps 4
+"$farsight" train $small --data data --out learned --position learned >/dev/null
+refuses 'learned.*16' "$farsight" eval --model learned/checkpoint.safetensors --data data/valid.bin \
+  --lengths 32
+
+# Text.
+refuses 'missing' "$farsight" prepare --train missing --out new
+: >nothing
+refuses 'nothing: is empty' "$farsight" prepare --train nothing --out new
+printf 'fine \377 not\n' >invalid
+refuses 'invalid: byte 5: .*UTF-8' "$farsight" prepare --train invalid --out new
+"$farsight" prepare --train invalid --tokenizer byte --out invalid-bytes >/dev/null
+refuses 'one way' "$farsight" prepare --out new
+refuses "no tokenizer 'words'" "$farsight" prepare --train text --tokenizer words --out new
+refuses 'tokenizer.json' "$farsight" encode --tokenizer nowhere
+refuses 'is no token id' bash -c "echo 1 x | $farsight decode --tokenizer data"
+refuses '99999' bash -c "echo 1 99999 | $farsight decode --tokenizer data"
+
+# Files that cannot be written: a folder that is a file, and a disk that is full.
+refuses 'text/run' train --out text/run
+refuses 'text/out' "$farsight" prepare --train text --out text/out
+refuses 'text: cannot create this folder' eval_ --lengths 16 --csv text/x.csv
+full() { (trap '' XFSZ && ulimit -f 2 && "$@"); }
+refuses 'checkpoint.safetensors: cannot write it all .*as it was before' \
+  full "$farsight" train $small --data data --out run --position alibi --resume --steps 4
+refuses 'cannot write it all' full "$farsight" prepare --train text --tokenizer byte --out data
+refuses 'standard output' bash -c "$farsight bias --position alibi --heads 2 --distances 0 >/dev/full"
+
+cmp "kept/${model#run/}" "$model" || faults=$((faults + 1))
+[ ! -e new ] || { echo "left behind: new"; faults=$((faults + 1)); }
+[ -z "$(find . -name '*.tmp*')" ] || { echo "temporary files left"; faults=$((faults + 1)); }
+[ "$faults" = 0 ]
