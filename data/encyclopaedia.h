@@ -30,7 +30,7 @@ struct GeneratedText {
 /// The seeds and sizes of the corpus that `farsight prepare --embedded` makes.
 inline constexpr uint64_t kTrainSeed = 1, kValidSeed = 2;
 inline constexpr int64_t kTrainTokens = 3'000'000, kValidTokens = 120'000;
-inline constexpr double kTrainNearby = 0.6, kValidNearby = 0;
+inline constexpr double kTrainNearby = 0.5, kValidNearby = 0;
 
 /// About `tokens` word tokens, always the same for a seed. Of the distances the share `nearby` is
 /// drawn from 8 to 128 tokens instead: more to learn from for a model with short sequences.

@@ -8,11 +8,9 @@
 namespace farsight {
 namespace {
 
-constexpr double kDeviation = 0.02;  // of initial weights, as in GPT-2
-
 /// Of the projections that write to the residual stream, which adds up two per block.
 double residual_deviation(const ModelConfig& config) {
-  return kDeviation / std::sqrt(2.0 * config.blocks);
+  return config.deviation / std::sqrt(2.0 * config.blocks);
 }
 
 /// Throws unless the settings fit together.
@@ -26,6 +24,8 @@ const ModelConfig& checked(const ModelConfig& config) {
   positive("blocks", config.blocks);
   positive("length", config.length);
   check(config.feed_forward >= 0, "feed-forward must not be negative: ", config.feed_forward);
+  check(config.deviation > 0 && config.deviation <= 1, "deviation must be above 0 and at most 1, ",
+        "not ", config.deviation);
   check(config.width % config.heads == 0, "heads = ", config.heads,
         " does not divide width = ", config.width);
   const int64_t windows = config.windows.size();
@@ -44,9 +44,9 @@ int64_t hidden_width(const ModelConfig& config) {
 
 Block::Block(const ModelConfig& config, Backend& backend)
     : attention_norm_(config.width, backend),
-      attention_(config.width, config.heads, kDeviation, residual_deviation(config), backend),
+      attention_(config.width, config.heads, config.deviation, residual_deviation(config), backend),
       feed_forward_norm_(config.width, backend),
-      feed_forward_(config.width, hidden_width(config), config.activation, kDeviation,
+      feed_forward_(config.width, hidden_width(config), config.activation, config.deviation,
                     residual_deviation(config), backend) {
   add_child("attention_norm", attention_norm_);
   add_child("attention", attention_);
@@ -63,10 +63,10 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
     : config_(checked(config)),
       backend_(backend),
       embedding_(add_parameter("embedding.weight", {config.vocabulary, config.width},
-                               normal(kDeviation), Decay::kYes, backend)),
+                               normal(config.deviation), Decay::kYes, backend)),
       head_(config.tied ? embedding_
                         : add_parameter("head.weight", {config.vocabulary, config.width},
-                                        normal(kDeviation), Decay::kYes, backend)),
+                                        normal(config.deviation), Decay::kYes, backend)),
       position_(make_position(config.position, {config.width, config.heads, config.length,
                                                 config.position_options, &backend})),
       norm_(config.width, backend) {

@@ -18,6 +18,7 @@ struct ModelConfig {
   int64_t blocks = 4;
   int64_t feed_forward = 0;  // 0 = 4 * width
   int64_t length = 128;      // the training length
+  double deviation = 0.02;   // of the initial weights, as in GPT-2
   bool tied = true;          // whether the output projection is the embedding table
   Activation activation = Activation::kGelu;
   std::string position;  // name of the scheme

@@ -47,6 +47,8 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("feed-forward", config.model.feed_forward,
         "hidden width of the feed-forward layers; 0 = 4x", model);
   visit("length", config.model.length, "training length in tokens", model);
+  visit("deviation", config.model.deviation,
+        "standard deviation of the initial weights; narrow models learn sooner from more", model);
   visit("tied", config.model.tied, "use the embedding table as output projection", model);
   visit("activation", config.model.activation, "gelu or gelu_tanh", model);
   visit("window", config.model.windows,
