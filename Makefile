@@ -1,5 +1,32 @@
 # farsight: build, test and run. `make help` lists the targets.
 
+PACKAGES := g++ make libopenblas-openmp-dev libcli11-dev nlohmann-json3-dev catch2 libxxhash-dev \
+            libutf8proc-dev gnuplot-nox fonts-dejavu-core curl ca-certificates unzip python3
+
+INSTALL = \
+  if ! command -v apt-get >/dev/null 2>&1; then \
+    echo "install these with your system's packages: $(PACKAGES)"; exit 0; \
+  fi; \
+  missing=; \
+  for package in $(PACKAGES); do \
+    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \
+      missing="$$missing $$package"; \
+  done; \
+  [ -n "$$missing" ] || exit 0; \
+  echo "installing:$$missing"; \
+  root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+  $$root env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
+  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    $$missing >/dev/null
+
+# Packages come before anything else is looked for, so that `make deps test` finds what they bring.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(shell { $(INSTALL); } >&2)
+ifneq ($(.SHELLSTATUS),0)
+$(error not everything could be installed; the lines above say why)
+endif
+endif
+
 CXX ?= g++
 ifeq ($(origin CXX),default)
 CXX := g++
@@ -83,25 +110,9 @@ found:
 	done; \
 	[ -z "$$missing" ] || { echo "not installed:$$missing; run make deps"; exit 1; }
 
-PACKAGES := g++ make libopenblas-openmp-dev libcli11-dev nlohmann-json3-dev catch2 libxxhash-dev \
-            libutf8proc-dev gnuplot-nox fonts-dejavu-core curl ca-certificates unzip \
-            python3
-
 .PHONY: deps
 deps:  ## install what the build needs (Debian, Ubuntu)
-	@if ! command -v apt-get >/dev/null 2>&1; then \
-	  echo "install these with your system's packages, then run make: $(PACKAGES)"; exit 0; \
-	fi; \
-	missing=; for package in $(PACKAGES); do \
-	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || \
-	    missing="$$missing $$package"; \
-	done; \
-	[ -n "$$missing" ] || exit 0; \
-	echo "installing:$$missing"; \
-	root=; [ "$$(id -u)" = 0 ] || root=sudo; \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
-	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  $$missing >/dev/null
+	@:
 
 .PHONY: test
 test: $(BUILD)/tests $(BUILD)/gradcheck $(BUILD)/farsight  ## run every test
