@@ -34,7 +34,7 @@ endif
 ARCH ?= native
 RUNS ?= runs
 
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2) --output-sync=target
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -135,7 +135,9 @@ SCHEMES := sinusoidal rotary alibi sandwich
 
 .PHONY: demo
 demo: $(BUILD)/farsight  ## train four schemes on the embedded corpus and compare them
-	@configs/demo.sh $(BUILD)/farsight $(RUNS)/demo $(SCHEMES)
+	@$(BUILD)/farsight prepare --embedded --out $(RUNS)/demo/data
+	@configs/compare.sh $(BUILD)/farsight configs/demo.toml $(RUNS)/demo/data $(RUNS)/demo \
+	  128,256,512,1024,2048 $(SCHEMES)
 
 .PHONY: wikitext103
 wikitext103: $(BUILD)/farsight  ## train on WikiText-103 (WIKITEXT103=folder uses what is there)

@@ -40,9 +40,9 @@ std::vector<Parameter> Module::parameters() const {
   return all;
 }
 
-void Module::initialize(uint64_t seed) {
+void Module::initialize(uint64_t seed, const std::string& path) {
   for (const Parameter& parameter : parameters()) {
-    const Stream stream{seed, hash(parameter.name)};
+    const Stream stream{seed, hash(path + parameter.name)};
     std::vector<real> values(parameter.tensor.size());
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = static_cast<real>(parameter.init(stream, i));

@@ -42,8 +42,9 @@ class Module {
   std::vector<Parameter> parameters() const;
 
   /// Sets every parameter's values; each draws from a stream of its own that follows from its name,
-  /// so that models which share a parameter start with the same values there.
-  void initialize(uint64_t seed);
+  /// so that models which share a parameter start with the same values there. `path` stands before
+  /// the names: a part of a model, on its own, starts as inside the model at "part.".
+  void initialize(uint64_t seed, const std::string& path = "");
 
  protected:
   /// Creates a tracked parameter whose values are undefined until initialize().

@@ -49,10 +49,13 @@ refuses 'exists already.*--resume' train
 refuses 'length' eval_ --lengths 0
 refuses 'stride' eval_ --lengths 16 --stride 17
 refuses 'lengths' eval_ --lengths 16,x
+refuses 'targets' eval_ --max-targets -1
 refuses 'no positional scheme' "$farsight" bias --position alibye --heads 2 --distances 0
 refuses 'dbar' "$farsight" bias --position alibi --heads 2 --distances 0 --dbar 4
 refuses 'distance' "$farsight" bias --position alibi --heads 2 --distances -1
 refuses 'heads' "$farsight" bias --position alibi --heads 0 --distances 1
+refuses 'dbar must be' "$farsight" bias --position sandwich --heads 2 --sandwich-dbar 64.5
+refuses 'halves must be' train --out new --position rotary --rotary-halves 2
 refuses 'shape' "$farsight" bench --shape Q
 refuses 'numbers' "$farsight" bench --numbers 1,2,3
 

@@ -1,4 +1,5 @@
 // Positional schemes: published values, and what holds for every registered scheme.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/catch.h"
@@ -88,6 +89,19 @@ TEST_CASE("KERPLE's biases have the form of their formulas") {
   CHECK(c < 0);
   CHECK(bias_of("kerple_power", 3, 2, 100) == Approx(e * e / c).epsilon(1e-4));
   CHECK(bias_of("kerple_power", 3, 2, 0) == 0);
+}
+
+TEST_CASE("a table of learned biases shows what a run with its seed starts from") {
+  BiasOptions options;
+  options.model = small_model("t5");
+  options.distances = {0};
+  options.seed = 5;
+  const LanguageModel model(options.model, options.seed, cpu_backend());
+  const auto parameters = model.parameters();
+  const auto table = std::find_if(parameters.begin(), parameters.end(),
+                                  [](const Parameter& p) { return p.name == "position.weight"; });
+  REQUIRE(table != parameters.end());
+  CHECK(bias_table(options, cpu_backend())[0].bias == table->tensor.to_vector()[0]);
 }
 
 TEST_CASE("a scheme without a bias has no table of it") {

@@ -12,7 +12,9 @@ void add_bias_options(CLI::App& app, BiasOptions& options) {
   app.add_option("--position", options.model.position, "positional scheme")->required();
   app.add_option("--heads", options.model.heads, "attention heads")->required();
   app.add_option("--distances", options.distances, "distances in tokens")->delimiter(',');
-  app.add_option("--seed", options.seed, "seed of learned biases")->capture_default_str();
+  app.add_option("--seed", options.seed,
+                 "seed of a run whose learned biases, before its first step, are shown")
+      ->capture_default_str();
   for (const PositionEntry* entry : PositionEntry::all()) {
     for (const PositionOption& option : entry->options)
       app.add_option(
@@ -37,7 +39,7 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
   const int64_t T = *farthest + 1;
   const auto scheme = make_position(
       options.model.position, {kHeadWidth * H, H, T, options.model.position_options, &backend});
-  scheme->initialize(options.seed);
+  scheme->initialize(options.seed, "position.");  // as inside a model
   const Tensor values = scheme->bias(T).values;
   check(values.defined(), "the scheme '", options.model.position,
         "' adds no bias to the scores; see `farsight schemes`");

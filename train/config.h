@@ -20,7 +20,7 @@ struct Config {
   int64_t accumulate = 1;  // forward passes per step
   int64_t steps = 1000;
   double rate = 1e-3;       // learning rate after warm-up
-  double final_rate = 0.1;  // share of it that is left at the last step
+  double final_rate = 0.1;  // share of it that the cosine ends at, after the last step
   int64_t warmup = 100;     // steps
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   double decay = 0.1;  // weight decay, on matrices
@@ -69,7 +69,7 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("accumulate", config.accumulate, "forward passes per step", training);
   visit("steps", config.steps, "training steps", training);
   visit("rate", config.rate, "learning rate after warm-up", training);
-  visit("final-rate", config.final_rate, "share of the rate left at the last step (cosine)",
+  visit("final-rate", config.final_rate, "share of the rate that its cosine ends at, after the last step",
         training);
   visit("warmup", config.warmup, "steps of linear warm-up", training);
   visit("beta1", config.beta1, "AdamW: decay of the first moment", training);

@@ -92,6 +92,8 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   check(length > 0, "an evaluation length must be positive, not ", length);
   check(stride > 0 && stride <= length, "the stride must be in 1 … ", length,
         " for windows of that length, not ", stride);
+  check(options.max_targets >= 0, "the most targets to score must be 0 (all) or more, not ",
+        options.max_targets);
   check(text.size > 1, text.name, ": has ", text.size, " tokens; at least 2 are needed");
   check(text.vocabulary == model.config().vocabulary, text.name, ": has a vocabulary of ",
         text.vocabulary, " and the model one of ", model.config().vocabulary,

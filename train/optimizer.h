@@ -6,8 +6,8 @@
 
 namespace farsight {
 
-/// Learning rate of step 0, 1, …: linear warm-up, then a cosine down to final_rate of the peak at
-/// the last step (Loshchilov & Hutter 2017).
+/// Learning rate of step 0, 1, …: linear warm-up, then a cosine that ends, after the
+/// last step, at final_rate of the peak (Loshchilov & Hutter 2017).
 double learning_rate(const Config& config, int64_t step);
 
 class AdamW {

@@ -19,6 +19,8 @@ class Rotary : public PositionScheme {
                                                     : PairLayout::kInterleaved),
         backend_(*config.backend) {
     check(head_width_ % 2 == 0, "rotary positions need an even head width, not ", head_width_);
+    const double halves = config.option("rotary-halves");
+    check(halves == 0 || halves == 1, "rotary-halves must be 0 or 1, not ", halves);
     check(base_ > 1, "rotary-base must be greater than 1, not ", base_);
   }
 

@@ -13,12 +13,15 @@ namespace {
 class Sandwich : public FixedBias {
  public:
   explicit Sandwich(const PositionConfig& config)
-      : FixedBias(config), dbar_(static_cast<int>(config.option("sandwich-dbar"))) {
-    check(dbar_ > 0 && dbar_ % 2 == 0, "sandwich-dbar must be a positive even number, not ",
-          config.option("sandwich-dbar"));
-  }
+      : FixedBias(config), dbar_(even(config.option("sandwich-dbar"))) {}
 
  private:
+  static int even(double dbar) {
+    check(dbar >= 2 && dbar <= 65536 && std::fmod(dbar, 2) == 0,
+          "sandwich-dbar must be an even number from 2 to 65536, not ", dbar);
+    return static_cast<int>(dbar);
+  }
+
   std::vector<double> values(int64_t head, int64_t length) const override {
     const double factor = static_cast<double>(heads_) / (8.0 * head);
     std::vector<double> row(length, 0);
