@@ -44,9 +44,9 @@ BLAS_LIB := $(firstword $(wildcard /usr/lib/*/openblas-openmp /usr/lib/openblas-
 BLAS_INCLUDE := $(firstword $(wildcard /usr/include/*/openblas-openmp /usr/include/openblas-openmp))
 
 # Exact arithmetic: softmax needs its infinities and the checks need their NaN, so the compiler may
-# forget errno and traps and nothing else.
+# forget errno and traps and nothing else. Clang is not to warn of loops that it does not vectorise.
 FLAGS := -std=c++20 -O3 -march=$(ARCH) -fopenmp -fno-math-errno -fno-trapping-math -Wall -Wextra \
-         -I. $(BLAS_INCLUDE:%=-isystem %) $(EXTRA)
+         -Wno-pass-failed -I. $(BLAS_INCLUDE:%=-isystem %) $(EXTRA)
 LIBS := -fopenmp -L$(BLAS_LIB) -Wl,-rpath,$(BLAS_LIB) -lopenblas -lutf8proc -lxxhash
 ifdef DEBUG
 FLAGS += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer

@@ -27,7 +27,7 @@ class Pool {
  public:
   explicit Pool(Backend& backend) : backend_(backend) {}
   void* take(size_t bytes);
-  void give_back(void* data, size_t bytes);
+  void give_back(void* data, size_t bytes) noexcept;
   /// Returns what nobody uses to the system.
   void trim();
   /// Bytes taken from the system so far and not returned.

@@ -1,7 +1,10 @@
 // Pooled memory: see buffer.h.
 #include "core/buffer.h"
 
+#include <new>
+
 #include "core/backend.h"
+#include "core/error.h"
 
 namespace farsight {
 
@@ -19,11 +22,25 @@ void* Pool::take(size_t bytes) {
     free.pop_back();
     return data;
   }
+  void* data;
+  try {
+    data = backend_.allocate(bytes);
+  } catch (const Error&) {
+    trim();  // idle buffers of other sizes may make room
+    data = backend_.allocate(bytes);
+  }
   held_bytes_ += bytes;
-  return backend_.allocate(bytes);
+  return data;
 }
 
-void Pool::give_back(void* data, size_t bytes) { free_[bytes].push_back(data); }
+void Pool::give_back(void* data, size_t bytes) noexcept {
+  try {
+    free_[bytes].push_back(data);
+  } catch (const std::bad_alloc&) {
+    backend_.release(data, bytes);
+    held_bytes_ -= bytes;
+  }
+}
 
 void Pool::trim() {
   for (auto& [bytes, free] : free_) {

@@ -28,17 +28,25 @@ bool sync_path(const std::filesystem::path& path) {
 
 void write_file(const std::filesystem::path& path,
                 const std::function<void(std::ostream&)>& write) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  namespace fs = std::filesystem;
   std::error_code reason;
-  std::filesystem::create_directories(folder, reason);
+  const fs::path goal = fs::is_symlink(path, reason) ? fs::weakly_canonical(path, reason) : path;
+  const fs::path folder = goal.has_parent_path() ? goal.parent_path() : ".";
+  fs::create_directories(folder, reason);
   check(!reason, folder.string(), ": cannot create this folder: ", reason.message());
+  check(!fs::is_directory(goal), path.string(), ": is a folder; name a file");
+  const bool in_place = fs::exists(goal, reason) && !fs::is_regular_file(goal, reason);
 
   // The process id keeps two programs that write the same file out of each other's way.
-  const std::filesystem::path temporary = path.string() + concat(".tmp", getpid());
+  const fs::path temporary = in_place ? goal : fs::path(goal.string() + concat(".tmp", getpid()));
+  const auto remove = [&] {
+    if (!in_place) unlink(temporary.c_str());
+  };
   const auto give_up = [&](const char* what) {
     const std::string why = std::strerror(errno);
-    unlink(temporary.c_str());
-    fail(path.string(), ": cannot ", what, " (", why, "); the file is as it was before");
+    remove();
+    fail(path.string(), ": cannot ", what, " (", why, ")",
+         in_place ? "" : "; the file is as it was before");
   };
   try {
     errno = 0;
@@ -48,11 +56,14 @@ void write_file(const std::filesystem::path& path,
     stream.close();
     if (!stream) give_up("write it all");
   } catch (...) {
-    unlink(temporary.c_str());
+    remove();
     throw;
   }
+  if (in_place) return;
+  if (const auto old = fs::status(goal, reason); fs::exists(old))
+    fs::permissions(temporary, old.permissions(), reason);
   if (!sync_path(temporary)) give_up("sync it");
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up("replace it");
+  if (std::rename(temporary.c_str(), goal.c_str()) != 0) give_up("replace it");
   sync_path(folder);
 }
 

@@ -15,15 +15,17 @@ double residual_deviation(const ModelConfig& config) {
 
 /// Throws unless the settings fit together.
 const ModelConfig& checked(const ModelConfig& config) {
-  const auto positive = [](const char* name, int64_t value) {
-    check(value > 0, name, " must be positive, not ", value);
+  // The upper bounds are far beyond use; they keep products of sizes inside 64 bits.
+  constexpr int64_t kLargest = 1 << 24;
+  const auto within = [](const char* name, int64_t value, int64_t low, int64_t high) {
+    check(value >= low && value <= high, name, " must be ", low, " to ", high, ", not ", value);
   };
-  positive("vocabulary", config.vocabulary);
-  positive("width", config.width);
-  positive("heads", config.heads);
-  positive("blocks", config.blocks);
-  positive("length", config.length);
-  check(config.feed_forward >= 0, "feed-forward must not be negative: ", config.feed_forward);
+  within("vocabulary", config.vocabulary, 1, INT32_MAX);
+  within("width", config.width, 1, kLargest);
+  within("heads", config.heads, 1, kLargest);
+  within("blocks", config.blocks, 1, 1000);
+  within("length", config.length, 1, kLargest);
+  within("feed-forward", config.feed_forward, 0, kLargest);
   check(config.deviation > 0 && config.deviation <= 1, "deviation must be above 0 and at most 1, ",
         "not ", config.deviation);
   check(config.width % config.heads == 0, "heads = ", config.heads,
@@ -31,8 +33,7 @@ const ModelConfig& checked(const ModelConfig& config) {
   const int64_t windows = config.windows.size();
   check(windows <= 1 || windows == config.heads, "give one window for all heads or ", config.heads,
         " windows, not ", windows);
-  for (const int64_t window : config.windows)
-    check(window >= 0, "a window is 0 (unlimited) or positive, not ", window);
+  for (const int64_t window : config.windows) within("a window", window, 0, kLargest);
   return config;
 }
 
@@ -41,6 +42,13 @@ int64_t hidden_width(const ModelConfig& config) {
 }
 
 }  // namespace
+
+double matrix_elements(const ModelConfig& config) {
+  const double C = static_cast<double>(config.width);
+  const double embeddings = (config.tied ? 1 : 2) * C * static_cast<double>(config.vocabulary);
+  return embeddings + static_cast<double>(config.blocks) *
+                          (4 * C * C + 2 * C * static_cast<double>(hidden_width(config)));
+}
 
 Block::Block(const ModelConfig& config, Backend& backend)
     : attention_norm_(config.width, backend),

@@ -26,6 +26,10 @@ struct ModelConfig {
   std::vector<int64_t> windows;  // none, one for all heads, or one for each; 0 = unlimited
 };
 
+/// Elements of the weight matrices, which are nearly all of a model's parameters: known before
+/// memory is taken for them.
+double matrix_elements(const ModelConfig& config);
+
 /// x + attention(norm(x)), then x + feed_forward(norm(x)).
 class Block : public Module {
  public:

@@ -41,14 +41,25 @@ refuses 'no positional scheme .alibye.; .*alibi' train --out new --position alib
 refuses '--position' "$farsight" train $small --data data --out new
 refuses '--data' "$farsight" train $small --out new --position none
 refuses '--out' "$farsight" train $small --data data --position none
-refuses 'positive|at least' train --out new --batch 0
-refuses 'positive|at least' train --out new --steps -1
-refuses 'rate' train --out new --rate nan
+refuses 'batch must be 1 to .*, not 0' train --out new --batch 0
+refuses 'steps must be 1 to .*, not -1' train --out new --steps -1
+refuses "rate: 'nan' is not a number" train --out new --rate nan
+refuses "clip: 'inf' is not a number" train --out new --clip inf
+refuses "seed: '-1' is not a whole number >= 0" train --out new --seed -1
+refuses "steps: '99999999999999999999' is not" train --out new --steps 99999999999999999999
+refuses "lengths: '' is not" eval_ --lengths ''
+refuses 'a window must be' train --out new --window 4294967297
+refuses 'needs about .* MiB' train --out new --width 16777216 --blocks 1000
+refuses 'no marks' eval_ --lengths 16 --recall-csv recall.csv
+refuses "no command 'evla'.*'eval'" "$farsight" evla
+refuses 'standard input' bash -c "$farsight encode --tokenizer data </"
+refuses 'standard output' bash -c "$farsight schemes >/dev/full"
 refuses 'dropout' train --out new --dropout 1.5
 refuses 'exists already.*--resume' train
 refuses 'length' eval_ --lengths 0
 refuses 'stride' eval_ --lengths 16 --stride 17
-refuses 'lengths' eval_ --lengths 16,x
+refuses "lengths: 'x' is not a whole number" eval_ --lengths 16,x
+refuses 'too few for one window of 100000' eval_ --lengths 16,100000
 refuses 'targets' eval_ --max-targets -1
 refuses 'no positional scheme' "$farsight" bias --position alibye --heads 2 --distances 0
 refuses 'dbar' "$farsight" bias --position alibi --heads 2 --distances 0 --dbar 4
@@ -66,6 +77,15 @@ echo 'rate = "fast"' >type.toml
 refuses 'type.toml: rate' train --out new --config type.toml
 echo 'width 8 [' >syntax.toml
 refuses 'syntax.toml' train --out new --config syntax.toml
+echo 'clip = []' >none-of-it.toml
+refuses 'clip takes one value, not 0' train --out new --config none-of-it.toml
+echo 'clip = [1, 2]' >two.toml
+refuses 'clip takes one value, not 2' train --out new --config two.toml
+printf 'width = 8\nwidth = 8\n' >twice.toml
+refuses 'width' train --out new --config twice.toml
+printf '[model]\nwidth = 8\n' >section.toml
+refuses 'sections such as \[model\]' train --out new --config section.toml
+refuses 'data: not found' train --out new --config data
 refuses 'none.toml: not found' train --out new --config none.toml
 
 # Token files.
@@ -85,21 +105,21 @@ refuses 'too few for one sequence' train --out new --length 100000
 refuses 'tokenizer|vocabulary' "$farsight" eval --model "$model" --data bytes/train.bin
 
 # Checkpoints.
-refuses 'nothing.safetensors' "$farsight" eval --model nothing.safetensors --data data/valid.bin
+refuses 'nothing.safetensors: cannot be read' "$farsight" eval --model nothing.safetensors --data data/valid.bin
 cp "$model" cut.safetensors && truncate -s -10 cut.safetensors
-refuses 'cut.safetensors' "$farsight" eval --model cut.safetensors --data data/valid.bin
+refuses 'cut.safetensors: not a sound .*claims bytes' "$farsight" eval --model cut.safetensors --data data/valid.bin
 cp "$model" flipped.safetensors
 printf '\377\377' | dd of=flipped.safetensors bs=1 seek=9000 conv=notrunc status=none
 refuses 'flipped.safetensors: .*(damaged|checksum)' "$farsight" eval --model flipped.safetensors \
   --data data/valid.bin
-refuses 'text' "$farsight" eval --model text --data data/valid.bin
+refuses 'text: not a sound .*header' "$farsight" eval --model text --data data/valid.bin
 refuses 'width' train --resume --width 16 --steps 4
 "$farsight" train $small --data data --out learned --position learned >/dev/null
-refuses 'learned.*16' "$farsight" eval --model learned/checkpoint.safetensors --data data/valid.bin \
+refuses 'table of 16 positions and cannot reach 32' "$farsight" eval --model learned/checkpoint.safetensors --data data/valid.bin \
   --lengths 32
 
 # Text.
-refuses 'missing' "$farsight" prepare --train missing --out new
+refuses 'missing: cannot be read' "$farsight" prepare --train missing --out new
 : >nothing
 refuses 'nothing: is empty' "$farsight" prepare --train nothing --out new
 printf 'fine \377 not\n' >invalid
@@ -115,6 +135,7 @@ refuses '99999' bash -c "echo 1 99999 | $farsight decode --tokenizer data"
 refuses 'text/run' train --out text/run
 refuses 'text/out' "$farsight" prepare --train text --out text/out
 refuses 'text: cannot create this folder' eval_ --lengths 16 --csv text/x.csv
+refuses 'the parameters are not finite|the loss of step' train --out blown --rate 1e38 --steps 9
 full() { (trap '' XFSZ && ulimit -f 2 && "$@"); }
 refuses 'checkpoint.safetensors: cannot write it all .*as it was before' \
   full "$farsight" train $small --data data --out run --position alibi --resume --steps 4

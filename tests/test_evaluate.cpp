@@ -25,7 +25,7 @@ double loss_at(LanguageModel& model, int64_t begin, int64_t target) {
 
 TEST_CASE("windows without overlap score every token but the first") {
   LanguageModel model(small_model("alibi"), 1, cpu_backend());
-  for (const int64_t size : {2, 9, 50}) {
+  for (const int64_t size : {9, 10, 50}) {
     double expected = 0;
     for (int64_t target = 1; target < size; ++target)
       expected += loss_at(model, (target - 1) / 8 * 8, target);
@@ -81,7 +81,7 @@ TEST_CASE("recall is counted by distance, with the best possible loss") {
 TEST_CASE("evaluation refuses what it cannot do") {
   LanguageModel model(small_model("learned"), 1, cpu_backend());
   CHECK(contains(error_of([&] { evaluate_small(model, 45, 9, 0); }), "cannot reach 9"));
-  CHECK(contains(error_of([&] { evaluate_small(model, 1, 8, 0); }), "at least 2"));
+  CHECK(contains(error_of([&] { evaluate_small(model, 1, 8, 0); }), "too few for one window of 8"));
   CHECK(contains(error_of([&] { evaluate_small(model, 45, 8, 9); }), "stride"));
   TokenSource other = small_text(45);
   other.vocabulary = 14;

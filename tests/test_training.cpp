@@ -171,7 +171,7 @@ TEST_CASE("settings that make no sense are refused by name") {
     return error_of([&] { Trainer(config, text, cpu_backend()); });
   };
   CHECK(contains(error_with([](Config& c) { c.model.heads = 3; }), "heads = 3 does not divide"));
-  CHECK(contains(error_with([](Config& c) { c.batch = 0; }), "batch must be positive"));
+  CHECK(contains(error_with([](Config& c) { c.batch = 0; }), "batch must be 1 to"));
   CHECK(contains(error_with([](Config& c) { c.dropout = 1; }), "dropout must be in [0, 1)"));
   CHECK(contains(error_with([](Config& c) { c.model.windows = {1, 2}; }), "one window"));
   CHECK(contains(error_with([](Config& c) { c.model.length = 1000; }), "too few for one sequence"));

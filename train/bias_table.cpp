@@ -27,7 +27,7 @@ void add_bias_options(CLI::App& app, BiasOptions& options) {
 
 std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
   const int64_t H = options.model.heads;
-  check(H > 0, "heads must be positive, not ", H);
+  check(H > 0 && H <= 4096, "heads must be 1 to 4096, not ", H);
   check(!options.distances.empty(), "no distances; pass for example --distances 0,1,2,4");
   const auto [nearest, farthest] =
       std::minmax_element(options.distances.begin(), options.distances.end());
@@ -57,8 +57,8 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
 
 void write_bias_table(std::ostream& stream, const std::vector<BiasRow>& rows) {
   stream << "head,distance,bias\n" << std::setprecision(9);
-  for (const BiasRow& row : rows)
-    stream << row.head << ',' << row.distance << ',' << row.bias << '\n';
+  for (const BiasRow& row : rows)  // + 0.0 turns -0 into 0
+    stream << row.head << ',' << row.distance << ',' << row.bias + 0.0 << '\n';
 }
 
 }  // namespace farsight

@@ -1,6 +1,9 @@
 // Saving and loading checkpoints: see checkpoint.h.
 #include "train/checkpoint.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "core/error.h"
 #include "train/safetensors.h"
 
@@ -11,20 +14,28 @@ constexpr const char* kFormat = "farsight checkpoint 1";
 constexpr const char* kFirst = "optimizer.first.";
 constexpr const char* kSecond = "optimizer.second.";
 
-/// The settings that decide what the parameters mean, and may not change when a run goes on.
-nlohmann::json model_settings(const Config& config) {
-  nlohmann::json settings = to_json(config);
-  nlohmann::json model{{"vocabulary", settings["vocabulary"]}};
+/// The settings of some groups, by name.
+nlohmann::json settings_of(const Config& config, std::initializer_list<std::string> groups) {
+  const nlohmann::json all = to_json(config);
+  nlohmann::json chosen;
   Config copy = config;
   visit_settings(copy, [&](const std::string& name, auto&, const char*, const std::string& group) {
-    if (group == "Model" || group == "Positional schemes") model[name] = settings[name];
+    if (std::count(groups.begin(), groups.end(), group)) chosen[name] = all[name];
   });
-  return model;
+  return chosen;
+}
+
+/// What decides the meaning of the parameters, and may not change when a run goes on.
+nlohmann::json model_settings(const Config& config) {
+  nlohmann::json settings = settings_of(config, {"Model", "Positional schemes"});
+  settings["vocabulary"] = config.model.vocabulary;
+  return settings;
 }
 
 Config config_of(const Safetensors& file, const std::filesystem::path& path) {
   check(file.metadata("format") == kFormat, path.string(), ": its format is '",
         file.metadata("format"), "' instead of '", kFormat, "'");
+  file.metadata("checksum");  // which has been compared, but has to be there
   try {
     return from_json(nlohmann::json::parse(file.metadata("config")));
   } catch (const std::exception& error) {
@@ -33,15 +44,25 @@ Config config_of(const Safetensors& file, const std::filesystem::path& path) {
 }
 
 int64_t step_of(const Safetensors& file, const std::filesystem::path& path) {
-  try {
-    return std::stoll(file.metadata("step"));
-  } catch (const std::logic_error&) {
-    fail(path.string(), ": its step is '", file.metadata("step"), "', not a number");
-  }
+  const std::string& text = file.metadata("step");
+  int64_t step = -1;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, step);
+  check(error == std::errc() && stop == end && step >= 0, path.string(), ": its step is '", text,
+        "', not a number of steps");
+  return step;
 }
 
 void copy_into(const Tensor& tensor, int64_t offset, std::span<const real> values) {
   tensor.backend().upload(tensor.data() + offset, values.data(), values.size_bytes());
+}
+
+/// A checkpoint holds each parameter and its two moments, and nothing else.
+void require_tensors(const Safetensors& file, const std::filesystem::path& path,
+                     size_t parameters) {
+  check(file.tensors() == 3 * static_cast<int64_t>(parameters), path.string(), ": holds ",
+        file.tensors(), " tensors, and a model of its settings has ", parameters,
+        " with two moments each; use another checkpoint");
 }
 
 }  // namespace
@@ -49,20 +70,18 @@ void copy_into(const Tensor& tensor, int64_t offset, std::span<const real> value
 void save_checkpoint(const std::filesystem::path& path, const Config& config,
                      const std::string& tokenizer, int64_t step, const ParameterBlock& parameters,
                      const AdamW& optimizer) {
+  const auto values = parameters.values().to_vector();
   const auto first = optimizer.first_moment().to_vector();
   const auto second = optimizer.second_moment().to_vector();
-  std::vector<NamedValues> tensors, moments;
-  for (const auto& [parameter, offset] : parameters.entries()) {
-    const auto& [name, tensor, decay, init] = parameter;
-    const auto slice = [&, begin = offset](const std::vector<real>& block) {
-      return std::vector<real>(block.begin() + begin, block.begin() + begin + tensor.size());
-    };
-    tensors.push_back({name, tensor.shape(), tensor.to_vector()});
-    moments.push_back({kFirst + name, tensor.shape(), slice(first)});
-    moments.push_back({kSecond + name, tensor.shape(), slice(second)});
+  std::vector<NamedValues> tensors;
+  for (const auto& [prefix, block] :
+       {std::pair("", &values), std::pair(kFirst, &first), std::pair(kSecond, &second)}) {
+    for (const auto& [parameter, offset] : parameters.entries()) {
+      const auto size = static_cast<size_t>(parameter.tensor.size());
+      tensors.push_back({prefix + parameter.name, parameter.tensor.shape(),
+                         std::span(*block).subspan(offset, size)});
+    }
   }
-  tensors.insert(tensors.end(), std::make_move_iterator(moments.begin()),
-                 std::make_move_iterator(moments.end()));
   write_safetensors(path, tensors,
                     {{"format", kFormat},
                      {"config", to_json(config).dump()},
@@ -76,18 +95,27 @@ TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend
   trained.config = config_of(file, path);
   trained.tokenizer = file.metadata("tokenizer");
   trained.step = step_of(file, path);
-  trained.model =
-      std::make_unique<LanguageModel>(trained.config.model, trained.config.seed, backend);
-  for (const Parameter& parameter : trained.model->parameters())
+  const ModelConfig& config = trained.config.model;
+  check(matrix_elements(config) <= static_cast<double>(file.elements()), path.string(),
+        ": its settings describe a larger model than it holds; use another checkpoint");
+  try {
+    trained.model = std::make_unique<LanguageModel>(config, trained.config.seed, backend);
+  } catch (const Error& error) {
+    fail(path.string(), ": ", error.what());
+  }
+  const std::vector<Parameter> parameters = trained.model->parameters();
+  require_tensors(file, path, parameters.size());
+  for (const Parameter& parameter : parameters)
     copy_into(parameter.tensor, 0, file.tensor(parameter.name, parameter.tensor.shape()));
   return trained;
 }
 
-int64_t resume_checkpoint(const std::filesystem::path& path, const Config& config,
+Resumed resume_checkpoint(const std::filesystem::path& path, const Config& config,
                           const std::string& tokenizer, const ParameterBlock& parameters,
                           const AdamW& optimizer) {
   const Safetensors file(path);
-  const nlohmann::json before = model_settings(config_of(file, path));
+  const Config old = config_of(file, path);
+  const nlohmann::json before = model_settings(old);
   const nlohmann::json now = model_settings(config);
   for (const auto& [name, value] : now.items())
     check(before.value(name, value) == value, path.string(), ": was trained with ", name, " = ",
@@ -95,13 +123,22 @@ int64_t resume_checkpoint(const std::filesystem::path& path, const Config& confi
           "; use the same settings, or another --out");
   check(file.metadata("tokenizer") == tokenizer, path.string(),
         ": was trained on tokens of another tokenizer; use the same --data, or another --out");
+  require_tensors(file, path, parameters.entries().size());
   for (const auto& [parameter, offset] : parameters.entries()) {
     const auto& [name, tensor, decay, init] = parameter;
     copy_into(tensor, 0, file.tensor(name, tensor.shape()));
     copy_into(optimizer.first_moment(), offset, file.tensor(kFirst + name, tensor.shape()));
     copy_into(optimizer.second_moment(), offset, file.tensor(kSecond + name, tensor.shape()));
   }
-  return step_of(file, path);
+  Resumed resumed{step_of(file, path), {}};
+  const nlohmann::json training = settings_of(config, {"Training"});
+  const nlohmann::json training_before = settings_of(old, {"Training"});
+  for (const auto& [name, value] : training.items()) {
+    if (training_before[name] != value)
+      resumed.changes.push_back(
+          concat(name, " = ", value.dump(), " (was ", training_before[name].dump(), ")"));
+  }
+  return resumed;
 }
 
 }  // namespace farsight

@@ -29,9 +29,15 @@ void save_checkpoint(const std::filesystem::path& path, const Config& config,
 /// describe a model.
 TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend);
 
-/// Sets parameters and moments to a checkpoint's and returns the steps it has taken. Throws Error
-/// if the file is damaged, belongs to another model, or was trained on another tokenizer's tokens.
-int64_t resume_checkpoint(const std::filesystem::path& path, const Config& config,
+struct Resumed {
+  int64_t step = 0;  // steps taken
+  std::vector<std::string>
+      changes;  // training settings that differ now, "rate = 0.002 (was 0.001)"
+};
+
+/// Sets parameters and moments to a checkpoint's. Throws Error if the file is damaged, belongs to
+/// another model, or was trained on another tokenizer's tokens.
+Resumed resume_checkpoint(const std::filesystem::path& path, const Config& config,
                           const std::string& tokenizer, const ParameterBlock& parameters,
                           const AdamW& optimizer);
 

@@ -1,8 +1,12 @@
 // Settings from command line, file and metadata: see config.h.
 #include "train/config.h"
 
+#include <charconv>
+#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <set>
 
 #include "core/error.h"
 
@@ -19,7 +23,32 @@ std::string name_of(Activation activation) {
 template <class Field>
 constexpr bool is_activation = std::is_same_v<Field, Activation>;
 
+/// An error message unless the whole text is a finite number that fits the type.
+template <class Number>
+std::string fault_of(const std::string& text, const char* expected) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  bool good = result.ec == std::errc() && result.ptr == end;
+  if constexpr (std::is_floating_point_v<Number>) good = good && std::isfinite(value);
+  return good ? "" : concat("'", text, "' is not ", expected);
+}
+
 }  // namespace
+
+void check_numbers(CLI::App& program) {
+  for (CLI::App* command : program.get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      const std::string type = option->get_type_name();
+      if (type == "INT")
+        option->check([](auto& text) { return fault_of<int64_t>(text, "a whole number"); });
+      else if (type == "UINT")
+        option->check([](auto& text) { return fault_of<uint64_t>(text, "a whole number >= 0"); });
+      else if (type == "FLOAT")
+        option->check([](auto& text) { return fault_of<double>(text, "a number"); });
+    }
+  }
+}
 
 void add_settings(CLI::App& app, Config& config) {
   visit_settings(config, [&](const std::string& name, auto& field, const char* description,
@@ -42,7 +71,8 @@ void read_config_file(CLI::App& app) {
   if (given->count() == 0) return;
   const std::string path = given->as<std::string>();
   std::ifstream file(path);
-  check(file.is_open(), path, ": not found; --config takes a TOML file such as configs/demo.toml");
+  check(file.is_open() && !std::filesystem::is_directory(path), path,
+        ": not found; --config takes a TOML file such as configs/demo.toml");
 
   std::vector<CLI::ConfigItem> items;
   try {
@@ -51,12 +81,21 @@ void read_config_file(CLI::App& app) {
     fail(path, ": ", error.what());
   }
   std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options()) known.push_back(option->get_single_name());
+  Config any;
+  visit_settings(any, [&](const std::string& name, auto&, auto, auto) { known.push_back(name); });
+  std::set<std::string> seen;
   for (const CLI::ConfigItem& item : items) {
-    CLI::Option* option = app.get_option_no_throw("--" + item.name);
-    check(option && option != given && item.parents.empty(), path, ": unknown setting '",
-          item.fullname(), "'; the nearest known one is '", nearest(item.name, known), "'");
-    if (option->count() > 0) continue;
+    check(item.parents.empty(), path, ": sections such as [",
+          item.parents.empty() ? "" : item.parents[0],
+          "] are not used; write all settings without one");
+    check(std::count(known.begin(), known.end(), item.name), path, ": unknown setting '", item.name,
+          "'; the nearest known one is '", nearest(item.name, known), "'");
+    check(seen.insert(item.name).second, path, ": ", item.name, " is set twice");
+    CLI::Option* option = app.get_option("--" + item.name);
+    const bool list = option->get_expected_max() > 1;
+    check(list || item.inputs.size() == 1, path, ": ", item.name, " takes one value, not ",
+          item.inputs.size());
+    if (option->count() > 0 || item.inputs.empty()) continue;  // [] is what a list starts as
     try {
       option->add_result(item.inputs);
       option->run_callback();
@@ -71,6 +110,14 @@ std::string describe(const CLI::ParseError& error, CLI::App& program) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   const auto used = program.get_subcommands();
   const bool unexpected = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  if (used.empty() && !program.remaining().empty()) {
+    std::vector<std::string> commands;
+    for (const CLI::App* command : program.get_subcommands({}))
+      commands.push_back(command->get_name());
+    const std::string given = program.remaining().front();
+    return concat("there is no command '", given, "'; the nearest known one is '",
+                  nearest(given, commands), "'");
+  }
   if (!unexpected || used.empty()) return text + "; see farsight --help";
   std::vector<std::string> known;
   for (const CLI::Option* option : used[0]->get_options()) known.push_back(option->get_name());
@@ -103,10 +150,16 @@ Config from_json(const nlohmann::json& settings) {
       using Field = std::decay_t<decltype(field)>;
       known.push_back(name);
       if (!settings.contains(name)) return;
-      if constexpr (is_activation<Field>)
-        field = kActivations.at(settings.at(name).get<std::string>());
-      else
-        field = settings.at(name).get<Field>();
+      const nlohmann::json& value = settings.at(name);
+      if constexpr (is_activation<Field>) {
+        const auto found = kActivations.find(value.get<std::string>());
+        check(found != kActivations.end(), "unknown activation ", value.dump());
+        field = found->second;
+      } else {
+        check(!std::is_integral_v<Field> || value.is_number_integer() || value.is_boolean(), name,
+              " is ", value.dump(), ", no whole number");
+        field = value.get<Field>();
+      }
     });
     config.model.vocabulary = settings.at("vocabulary").get<int64_t>();
   } catch (const std::exception& error) {

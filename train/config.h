@@ -69,8 +69,8 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("accumulate", config.accumulate, "forward passes per step", training);
   visit("steps", config.steps, "training steps", training);
   visit("rate", config.rate, "learning rate after warm-up", training);
-  visit("final-rate", config.final_rate, "share of the rate that its cosine ends at, after the last step",
-        training);
+  visit("final-rate", config.final_rate,
+        "share of the rate that its cosine ends at, after the last step", training);
   visit("warmup", config.warmup, "steps of linear warm-up", training);
   visit("beta1", config.beta1, "AdamW: decay of the first moment", training);
   visit("beta2", config.beta2, "AdamW: decay of the second moment", training);
@@ -88,6 +88,10 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("checkpoint-every", config.checkpoint_every, "steps between checkpoints", running);
   visit("threads", config.threads, "threads; 0 = one per processor", running);
 }
+
+/// Makes every option of `program`'s commands that takes numbers refuse what is no finite number or
+/// does not fit: CLI11 itself lets large ones saturate and takes "" for 0.
+void check_numbers(CLI::App& program);
 
 /// Adds every setting as an option, and --config FILE.
 void add_settings(CLI::App& app, Config& config);

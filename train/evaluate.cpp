@@ -10,12 +10,10 @@
 
 #include "core/error.h"
 #include "train/csv.h"
+#include "train/log.h"
 
 namespace farsight {
 namespace {
-
-/// Tokens per forward pass, if that many fit into whole windows.
-constexpr int64_t kTokensPerPass = 8192;
 
 /// One stretch of text: `tokens` inputs from `begin`, of which the last `scored` predictions count.
 struct Window {
@@ -70,6 +68,34 @@ class Recall {
   std::map<int, RecallBucket> buckets_;
 };
 
+/// One line of the table of perplexities.
+std::string line_of(const Evaluation& e) {
+  std::ostringstream line;
+  line << std::fixed << std::setprecision(3) << std::setw(8) << e.length << ' ' << std::setw(8)
+       << e.stride << ' ' << std::setw(10) << e.targets << ' ' << std::setw(11) << e.token_ppl
+       << ' ' << std::setw(11) << e.word_ppl << ' ' << std::setprecision(4) << std::setw(11)
+       << e.bits_per_byte << '\n';
+  return line.str();
+}
+
+/// A table for each evaluation that has marks.
+std::string recall_tables(const std::vector<Evaluation>& evaluations) {
+  std::ostringstream table;
+  table << std::fixed;
+  for (const Evaluation& e : evaluations) {
+    if (e.recall.empty()) continue;
+    table << "\nrecall by distance at length " << e.length
+          << ": loss in nats, of the best possible reader, and accuracy\n"
+          << "    distance    targets        loss        best    accuracy\n";
+    for (const RecallBucket& b : e.recall)
+      table << std::setw(12) << concat(b.min_distance, "-", b.max_distance - 1) << ' '
+            << std::setw(10) << b.targets << std::setprecision(3) << std::setw(12) << b.loss
+            << std::setw(12) << b.best_loss << std::setprecision(1) << std::setw(10)
+            << 100 * b.accuracy << " %\n";
+  }
+  return table.str();
+}
+
 }  // namespace
 
 std::vector<RecallMark> read_marks(const std::filesystem::path& path) {
@@ -86,19 +112,25 @@ std::vector<RecallMark> read_marks(const std::filesystem::path& path) {
   return marks;
 }
 
-Evaluation evaluate(LanguageModel& model, const TokenSource& text,
-                    const EvaluationOptions& options) {
+void check_evaluation(const LanguageModel& model, const TokenSource& text,
+                      const EvaluationOptions& options) {
   const int64_t length = options.length, stride = options.stride ? options.stride : length;
   check(length > 0, "an evaluation length must be positive, not ", length);
   check(stride > 0 && stride <= length, "the stride must be in 1 … ", length,
         " for windows of that length, not ", stride);
   check(options.max_targets >= 0, "the most targets to score must be 0 (all) or more, not ",
         options.max_targets);
-  check(text.size > 1, text.name, ": has ", text.size, " tokens; at least 2 are needed");
+  check(text.size > length, text.name, ": has ", text.size, " tokens, too few for one window of ",
+        length, " and the token after it; use a longer text or a smaller length");
   check(text.vocabulary == model.config().vocabulary, text.name, ": has a vocabulary of ",
         text.vocabulary, " and the model one of ", model.config().vocabulary,
         "; use the data that it was trained on");
+}
 
+Evaluation evaluate(LanguageModel& model, const TokenSource& text,
+                    const EvaluationOptions& options) {
+  check_evaluation(model, text, options);
+  const int64_t length = options.length, stride = options.stride ? options.stride : length;
   Evaluation result;
   result.length = length;
   result.stride = stride;
@@ -109,7 +141,7 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   Recall recall(options.marks ? *options.marks : no_marks);
 
   Backend& backend = model.backend();
-  const size_t per_pass = std::max<int64_t>(1, kTokensPerPass / length);
+  const size_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / length);
   int64_t done = 0;
   for (size_t first = 0; first < windows.size();) {
     // Windows of the same number of tokens share a pass; only the last ones are shorter.
@@ -145,6 +177,8 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
     if (options.progress) options.progress(done, result.targets);
   }
 
+  check(std::isfinite(result.nll), text.name, ": the loss at length ", length, " is ", result.nll,
+        "; the model's parameters are damaged or the training blew up: use another checkpoint");
   const double share = static_cast<double>(result.targets) / (text.size - 1);
   result.token_ppl = std::exp(result.nll / result.targets);
   result.word_ppl = std::exp(result.nll / (text.words * share));
@@ -153,18 +187,28 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   return result;
 }
 
-std::string evaluation_heading() {
-  return "perplexity per token, per word of the original text, and bits per byte\n"
+std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
+                                         const std::vector<int64_t>& lengths,
+                                         EvaluationOptions options, std::ostream& say) {
+  for (const int64_t length : lengths) {
+    options.length = length;
+    check_evaluation(model, text, options);
+  }
+  say << "perplexity per token, per word of the original text, and bits per byte\n"
          "  length   stride    targets   token ppl    word ppl   bits/byte\n";
-}
-
-std::string evaluation_line(const Evaluation& e) {
-  std::ostringstream line;
-  line << std::fixed << std::setprecision(3) << std::setw(8) << e.length << ' ' << std::setw(8)
-       << e.stride << ' ' << std::setw(10) << e.targets << ' ' << std::setw(11) << e.token_ppl
-       << ' ' << std::setw(11) << e.word_ppl << ' ' << std::setprecision(4) << std::setw(11)
-       << e.bits_per_byte << '\n';
-  return line.str();
+  std::vector<Evaluation> evaluations;
+  ProgressBar bar;
+  for (const int64_t length : lengths) {
+    options.length = length;
+    options.progress = [&](int64_t done, int64_t total) {
+      bar.show(concat("length ", length), done, total);
+    };
+    evaluations.push_back(evaluate(model, text, options));
+    bar.erase();
+    say << line_of(evaluations.back()) << std::flush;
+  }
+  say << recall_tables(evaluations);
+  return evaluations;
 }
 
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations) {

@@ -46,19 +46,27 @@ struct EvaluationOptions {
   /// Scores no more than this many targets; 0 = all. Words and bytes are then taken in proportion.
   int64_t max_targets = 0;
   const std::vector<RecallMark>* marks = nullptr;
+  int64_t tokens_per_pass = 8192;  // of a forward pass, if whole windows fit into that many
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
+/// Throws Error if the text is shorter than one window, has another vocabulary than the model, or
+/// the options make no sense.
+void check_evaluation(const LanguageModel& model, const TokenSource& text,
+                      const EvaluationOptions& options);
+
 /// Windows of `length` tokens start every `stride` tokens; each scores its last `stride` targets,
 /// the first window all of its targets, so that every token but the text's first is scored once.
-/// With stride = length the windows do not overlap. Throws Error if the text has fewer than two
-/// tokens or the model cannot reach the length.
+/// With stride = length the windows do not overlap. Throws Error as check_evaluation() does, if the
+/// model cannot reach the length, or if a loss is not finite.
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,
                     const EvaluationOptions& options);
 
-/// A table for a reader: the heading, then one line for each evaluation.
-std::string evaluation_heading();
-std::string evaluation_line(const Evaluation& evaluation);
+/// One evaluation for each length, all checked before the first begins. Prints to `say` a table of
+/// perplexities as they come and, with marks, tables of recall; shows a progress bar.
+std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
+                                         const std::vector<int64_t>& lengths,
+                                         EvaluationOptions options, std::ostream& say);
 
 /// length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations);

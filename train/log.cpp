@@ -6,6 +6,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -39,6 +40,7 @@ void ProgressBar::show(const std::string& what, int64_t done, int64_t total) {
   if (what != shown_for_) {
     shown_for_ = what;
     started_ = now;
+    first_done_ = done;
   } else if (now - last_ < std::chrono::milliseconds(200) && done < total) {
     return;
   }
@@ -48,7 +50,9 @@ void ProgressBar::show(const std::string& what, int64_t done, int64_t total) {
   const double share = static_cast<double>(done) / total;
   const int filled = static_cast<int>(share * kWidth);
   const double elapsed = std::chrono::duration<double>(now - started_).count();
-  const std::string left = share > 0.01 ? duration(elapsed * (1 - share) / share) + " left" : "";
+  const double per_item = elapsed / static_cast<double>(std::max<int64_t>(1, done - first_done_));
+  const std::string left =
+      elapsed > 1 ? duration(per_item * static_cast<double>(total - done)) + " left" : "";
   std::fprintf(stderr, "\r\033[K%s [%s%s] %3.0f %%  %s", what.c_str(),
                std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(),
                100 * share, left.c_str());
@@ -75,12 +79,16 @@ std::string short_number(double value) {
   return print(value < 1e8 ? "%.2fM" : "%.0fM", value / 1e6);
 }
 
-std::string describe_machine() {
+double machine_bytes() {
   struct sysinfo info {};
   sysinfo(&info);
-  const double memory = static_cast<double>(info.totalram) * info.mem_unit / (1 << 30);
-  return concat(processor_name(), ", ", omp_get_max_threads(), " threads, ", print("%.1f", memory),
-                " GiB");
+  return static_cast<double>(info.totalram) * info.mem_unit;
+}
+
+std::string describe_machine() {
+  const int threads = omp_get_max_threads();
+  return concat(processor_name(), ", ", threads, threads == 1 ? " thread, " : " threads, ",
+                print("%.1f", machine_bytes() / (1 << 30)), " GiB");
 }
 
 int64_t peak_mib() {

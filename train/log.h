@@ -12,6 +12,7 @@ namespace farsight {
 class ProgressBar {
  public:
   ~ProgressBar();
+  /// A new `what` starts a new bar, from whose start the time left is reckoned.
   void show(const std::string& what, int64_t done, int64_t total);
   /// Removes the bar, so that a line can be printed.
   void erase();
@@ -21,6 +22,7 @@ class ProgressBar {
   Clock::time_point last_{};
   std::string shown_for_;
   Clock::time_point started_{};
+  int64_t first_done_ = 0;
   bool visible_ = false;
 };
 
@@ -32,6 +34,9 @@ std::string short_number(double value);
 
 /// "AMD EPYC 9B14, 2 threads, 23.5 GiB".
 std::string describe_machine();
+
+/// Physical memory of this machine, in bytes.
+double machine_bytes();
 
 /// Largest memory this process has held, by the operating system's account, in MiB.
 int64_t peak_mib();

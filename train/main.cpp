@@ -1,4 +1,7 @@
 // The program: one subcommand per job, each a thin layer over the library that does it.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -39,15 +42,17 @@ TokenSource source_of(const std::filesystem::path& path) {
 void write_result(const std::string& path, const std::function<void(std::ostream&)>& write) {
   if (path == "-") {
     write(std::cout);
-    std::cout.flush();
-    check(std::cout.good(), "standard output cannot be written");
   } else {
     write_file(path, write);
   }
 }
 
 std::string read_standard_input() {
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  struct stat status {};
+  check(!std::cin.bad() && !(fstat(STDIN_FILENO, &status) == 0 && S_ISDIR(status.st_mode)),
+        "standard input cannot be read; pass text, for example with < FILE");
+  return text;
 }
 
 void add_prepare(CLI::App& program) {
@@ -157,26 +162,18 @@ void run_eval(const EvalOptions& options) {
   std::vector<int64_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {trained.config.model.length};
 
-  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
-  say << evaluation_heading();
-  std::vector<Evaluation> evaluations;
-  ProgressBar bar;
-  for (const int64_t length : lengths) {
-    EvaluationOptions settings;
-    settings.length = length;
-    settings.stride = options.stride;
-    settings.max_targets = options.max_targets;
-    if (!marks.empty()) settings.marks = &marks;
-    settings.progress = [&](int64_t done, int64_t total) {
-      bar.show(concat("length ", length), done, total);
-    };
-    evaluations.push_back(evaluate(*trained.model, text, settings));
-    bar.erase();
-    say << evaluation_line(evaluations.back()) << std::flush;
-  }
+  check(options.recall_csv.empty() || !marks.empty(), options.data, ": has no marks beside it (",
+        marks_path.filename().string(), ") to measure recall by; leave out --recall-csv");
+
+  EvaluationOptions settings;
+  settings.stride = options.stride;
+  settings.max_targets = options.max_targets;
+  if (!marks.empty()) settings.marks = &marks;
+  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings,
+                                            options.csv == "-" ? std::cerr : std::cout);
   if (!options.csv.empty())
     write_result(options.csv, [&](auto& stream) { write_evaluations(stream, evaluations); });
-  if (!marks.empty() && !options.recall_csv.empty())
+  if (!options.recall_csv.empty())
     write_result(options.recall_csv, [&](auto& stream) { write_recall(stream, evaluations); });
 }
 
@@ -273,8 +270,10 @@ int run(int argc, char** argv) {
   add_schemes(program);
   add_bias(program);
   add_bench(program);
+  check_numbers(program);
   try {
     program.parse(argc, argv);
+    check(std::cout.flush().good(), "standard output cannot be written");
   } catch (const CLI::CallForHelp& help) {
     return program.exit(help);
   } catch (const CLI::CallForAllHelp& help) {
@@ -292,8 +291,10 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return farsight::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "farsight: out of memory; use a smaller model, batch or length\n";
   } catch (const std::exception& error) {
     std::cerr << "farsight: " << error.what() << '\n';
-    return 1;
   }
+  return 1;
 }

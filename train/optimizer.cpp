@@ -27,8 +27,7 @@ double AdamW::update(const Config& config, int64_t step) {
   Backend& backend = values.backend();
   backend.sum_squares(norm_squared_.data(), values.grad(), values.size());
   const double norm = std::sqrt(norm_squared_.item());
-  check(std::isfinite(norm), "the gradient's norm at step ", step + 1, " is ", norm,
-        "; a smaller --rate, a longer --warmup or a smaller --clip may help");
+  check(std::isfinite(norm), "the gradient's norm at step ", step + 1, " is ", norm, kCalmer);
 
   AdamWStep constants{};
   constants.rate = static_cast<real>(learning_rate(config, step));

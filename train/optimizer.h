@@ -10,6 +10,10 @@ namespace farsight {
 /// last step, at final_rate of the peak (Loshchilov & Hutter 2017).
 double learning_rate(const Config& config, int64_t step);
 
+/// What to do about a training run that blows up: the end of such an error's message.
+inline constexpr const char* kCalmer =
+    "; a smaller --rate, a longer --warmup or a smaller --clip may help";
+
 class AdamW {
  public:
   explicit AdamW(const ParameterBlock& parameters);

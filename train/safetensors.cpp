@@ -16,11 +16,32 @@ namespace {
 constexpr const char* kType = sizeof(real) == 4 ? "F32" : "F64";
 constexpr size_t kLargestHeader = 100 << 20;
 
-std::string hex(uint64_t value) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-  return text;
-}
+constexpr const char* kMetadata = "__metadata__";
+constexpr const char* kChecksum = "checksum";
+
+/// Of a header, which must hold no checksum yet, and the values in the order of the file.
+class Checksum {
+ public:
+  explicit Checksum(const nlohmann::json& header) : state_(XXH64_createState(), XXH64_freeState) {
+    XXH64_reset(state_.get(), 0);
+    const std::string text = header.dump();
+    XXH64_update(state_.get(), text.data(), text.size());
+  }
+
+  void add(std::span<const real> values) {
+    XXH64_update(state_.get(), values.data(), values.size_bytes());
+  }
+
+  std::string text() const {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx",
+                  static_cast<unsigned long long>(XXH64_digest(state_.get())));
+    return std::string("xxh64:") + digits;
+  }
+
+ private:
+  std::unique_ptr<XXH64_state_t, decltype(&XXH64_freeState)> state_;
+};
 
 nlohmann::json extents_of(const Shape& shape) {
   nlohmann::json extents = nlohmann::json::array();
@@ -31,22 +52,20 @@ nlohmann::json extents_of(const Shape& shape) {
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedValues>& tensors,
-                       std::map<std::string, std::string> metadata) {
-  const std::unique_ptr<XXH64_state_t, decltype(&XXH64_freeState)> hash(XXH64_createState(),
-                                                                        XXH64_freeState);
-  XXH64_reset(hash.get(), 0);
+                       const std::map<std::string, std::string>& metadata) {
   nlohmann::json header;
   size_t offset = 0;
   for (const NamedValues& tensor : tensors) {
-    const size_t bytes = tensor.values.size() * sizeof(real);
+    const size_t bytes = tensor.values.size_bytes();
     header[tensor.name] = {{"dtype", kType},
                            {"shape", extents_of(tensor.shape)},
                            {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
-    XXH64_update(hash.get(), tensor.values.data(), bytes);
   }
-  metadata["checksum"] = "xxh64:" + hex(XXH64_digest(hash.get()));
-  header["__metadata__"] = metadata;
+  header[kMetadata] = metadata;
+  Checksum checksum(header);
+  for (const NamedValues& tensor : tensors) checksum.add(tensor.values);
+  header[kMetadata][kChecksum] = checksum.text();
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the values are aligned
 
@@ -56,7 +75,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
     stream << text;
     for (const NamedValues& tensor : tensors)
       stream.write(reinterpret_cast<const char*>(tensor.values.data()),
-                   tensor.values.size() * sizeof(real));
+                   static_cast<std::streamsize>(tensor.values.size_bytes()));
   });
 }
 
@@ -77,10 +96,11 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path.string(
   if (!file.read(text.data(), length)) damaged("the header cannot be read");
   const size_t data_bytes = file_size - sizeof length - length;
 
+  nlohmann::json header;
   try {
-    const auto header = nlohmann::json::parse(text);
+    header = nlohmann::json::parse(text);
     for (const auto& [name, fields] : header.items()) {
-      if (name == "__metadata__") {
+      if (name == kMetadata) {
         metadata_ = fields.get<std::map<std::string, std::string>>();
         continue;
       }
@@ -116,10 +136,12 @@ Safetensors::Safetensors(const std::filesystem::path& path) : path_(path.string(
 
   data_.resize(data_bytes / sizeof(real));
   if (!file.read(reinterpret_cast<char*>(data_.data()), data_bytes)) damaged("it is truncated");
-  const auto checksum = metadata_.find("checksum");
-  if (checksum != metadata_.end() &&
-      checksum->second != "xxh64:" + hex(XXH64(data_.data(), data_bytes, 0)))
-    damaged("the checksum does not fit the values");
+  if (metadata_.count(kChecksum)) {
+    header[kMetadata].erase(kChecksum);
+    Checksum checksum(header);
+    checksum.add(data_);
+    if (metadata_.at(kChecksum) != checksum.text()) damaged("the checksum does not fit");
+  }
 }
 
 const std::string& Safetensors::metadata(const std::string& key) const {

@@ -17,12 +17,13 @@ namespace farsight {
 struct NamedValues {
   std::string name;
   Shape shape;
-  std::vector<real> values;
+  std::span<const real> values;
 };
 
-/// Writes atomically. `metadata` must hold no key "checksum": that one is added here.
+/// Writes atomically. `metadata` must hold no key "checksum": that one is added here, and covers
+/// the header and the values.
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedValues>& tensors,
-                       std::map<std::string, std::string> metadata);
+                       const std::map<std::string, std::string>& metadata);
 
 /// A whole file in memory. The constructor throws Error, naming the file and the fault, unless the
 /// header is sound, the tensors cover the data exactly and the checksum (if there is one) fits.
@@ -30,10 +31,12 @@ class Safetensors {
  public:
   explicit Safetensors(const std::filesystem::path& path);
 
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
-
   /// Throws Error if there is no such key.
   const std::string& metadata(const std::string& key) const;
+
+  /// How many tensors there are, and how many elements in all.
+  int64_t tensors() const { return static_cast<int64_t>(entries_.size()); }
+  int64_t elements() const { return static_cast<int64_t>(data_.size()); }
 
   /// The values of a tensor. Throws Error if it is missing or has another shape.
   std::span<const real> tensor(const std::string& name, const Shape& shape) const;

@@ -63,16 +63,30 @@ class Log {
   std::ofstream stream_;
 };
 
-/// Bytes that training needs: four numbers per parameter (value, gradient, two moments), the
-/// activations kept for the backward pass, and one chunk of logits.
-double memory_estimate(const Config& config, int64_t parameters) {
+/// Bytes that training needs: seven numbers per parameter (value, gradient, two moments, and three
+/// copies while a checkpoint is saved), the activations kept for the backward pass, the gradients
+/// of one block of them, one chunk of logits, and what the program and its libraries take.
+double memory_estimate(const Config& config) {
+  constexpr double kProgram = 64 << 20;
   const ModelConfig& m = config.model;
-  const double rows = static_cast<double>(config.batch) * m.length;
-  const double hidden = m.feed_forward ? m.feed_forward : 4 * m.width;
+  const double C = static_cast<double>(m.width);
+  const double rows = static_cast<double>(config.batch) * static_cast<double>(m.length);
+  const double hidden = m.feed_forward ? static_cast<double>(m.feed_forward) : 4 * C;
   // Per block and row: 2 norms, q, k, v, attention, 2 outputs, 2 sums, and 2 in the feed-forward.
-  const double activations = rows * m.blocks * (10 * m.width + 2 * hidden);
-  const double logits = std::min(rows * m.vocabulary, static_cast<double>(kLogitChunk));
-  return sizeof(real) * (4.0 * parameters + activations + logits);
+  const double block = rows * (10 * C + 2 * hidden);
+  const double logits = std::min(rows * static_cast<double>(m.vocabulary),
+                                 static_cast<double>(std::max(kLogitChunk, m.vocabulary)));
+  return kProgram + sizeof(real) * (7 * matrix_elements(m) +
+                                    block * static_cast<double>(m.blocks + 1) + logits);
+}
+
+/// Throws before anything is taken if this machine cannot hold the run.
+void require_memory(const Config& config) {
+  const double needed = memory_estimate(config), here = machine_bytes();
+  constexpr double kMiB = 1 << 20;
+  check(needed <= here, "this run needs about ", std::llround(needed / kMiB),
+        " MiB and the machine has ", std::llround(here / kMiB),
+        " MiB; use a smaller model, --batch or --length");
 }
 
 void print_start(const Trainer& trainer, const TokenSource& train, const TokenSource* valid,
@@ -88,7 +102,7 @@ void print_start(const Trainer& trainer, const TokenSource& train, const TokenSo
   say << "\nrun      " << c.steps << " steps of " << c.batch * c.accumulate << " x " << m.length
       << " tokens, " << short_number(c.steps * c.batch * c.accumulate * m.length)
       << " in all, into " << c.out << "\nmachine  " << describe_machine() << "\nmemory   about "
-      << mib(memory_estimate(c, trainer.parameters().size())) << " MiB\n";
+      << mib(memory_estimate(c)) << " MiB\n";
 }
 
 }  // namespace
@@ -102,10 +116,23 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
   check(!found || resume, checkpoint.string(),
         ": exists already; pass --resume to go on with it, or another --out");
 
+  if (valid) {
+    check(valid->tokenizer == train.tokenizer, valid->name, " and ", train.name,
+          " were made with different tokenizers; run `farsight prepare` on both together");
+    check(valid->size > config.model.length, valid->name, ": has ", valid->size,
+          " tokens, too few for one sequence of ", config.model.length,
+          " and the token after it; use a longer text or a smaller --length");
+  }
+  Config sized = config;
+  sized.model.vocabulary = train.vocabulary;
+  require_memory(sized);
+
   Trainer trainer(config, train, backend);
-  if (found) trainer.resume(checkpoint);
+  std::vector<std::string> changes;
+  if (found) changes = trainer.resume(checkpoint);
   print_start(trainer, train, valid, say);
-  if (found) say << "resumed at step " << trainer.steps_taken() << '\n';
+  if (found) say << "resumed  at step " << trainer.steps_taken() << '\n';
+  for (const std::string& change : changes) say << "changed  " << change << '\n';
   Log log(folder / "log.csv", trainer.steps_taken());
   const InterruptGuard guard;
   ProgressBar bar;
@@ -114,6 +141,7 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
     EvaluationOptions options;
     options.length = config.model.length;
     options.max_targets = config.evaluate_tokens;
+    options.tokens_per_pass = config.batch * config.model.length;
     const Evaluation e = evaluate(trainer.model(), *valid, options);
     return e.nll / e.targets;
   };
@@ -122,26 +150,32 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
     return every && (trainer.steps_taken() % every == 0 || trainer.steps_taken() == config.steps);
   };
 
+  // Runs f; an error's message then also says which checkpoint is left.
+  const auto naming_checkpoint = [&](const auto& f) {
+    try {
+      f();
+    } catch (const Error& error) {
+      const bool saved = std::filesystem::exists(checkpoint);
+      fail(error.what(), saved ? "; the last good checkpoint is " : "; no checkpoint was saved yet",
+           saved ? checkpoint.string() : "");
+    }
+  };
+
   using Clock = std::chrono::steady_clock;
   double busy = 0;  // seconds spent on the steps since the last log line
   int64_t steps_timed = 0;
   while (trainer.steps_taken() < config.steps && !interrupted) {
     const auto start = Clock::now();
     Trainer::StepResult result;
-    try {
-      result = trainer.step();
-    } catch (const Error& error) {
-      const bool saved = std::filesystem::exists(checkpoint);
-      fail(error.what(), saved ? "; the last good checkpoint is " : "; no checkpoint was saved yet",
-           saved ? checkpoint.string() : "");
-    }
+    naming_checkpoint([&] { result = trainer.step(); });
     busy += std::chrono::duration<double>(Clock::now() - start).count();
     ++steps_timed;
     const int64_t step = trainer.steps_taken();
-    bar.show(concat(config.model.position, ", step ", step), step, config.steps);
+    bar.show(config.model.position, step, config.steps);
 
     double valid_loss = std::nan("");
-    if (valid && on_step(config.evaluate_every)) valid_loss = validate();
+    if (valid && on_step(config.evaluate_every))
+      naming_checkpoint([&] { valid_loss = validate(); });
     if (on_step(config.log_every) || !std::isnan(valid_loss)) {
       const double speed = tokens_per_step * steps_timed / busy;
       const double left = busy / steps_timed * (config.steps - step);
@@ -157,11 +191,11 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
       busy = 0;
       steps_timed = 0;
     }
-    if (on_step(config.checkpoint_every)) trainer.save(checkpoint);
+    if (on_step(config.checkpoint_every)) naming_checkpoint([&] { trainer.save(checkpoint); });
   }
   bar.erase();
   if (interrupted && trainer.steps_taken() < config.steps) {
-    trainer.save(checkpoint);
+    naming_checkpoint([&] { trainer.save(checkpoint); });
     say << "interrupted at step " << trainer.steps_taken() << "; saved to " << checkpoint.string()
         << ". Run the same command with --resume to go on." << std::endl;
     return false;

@@ -16,26 +16,26 @@ constexpr uint64_t kDropoutStream = uint64_t{1} << 63;
 constexpr uint64_t kDropoutsPerPass = 1 << 12;
 
 Config checked(Config config, const TokenSource& data) {
-  const auto require = [](bool ok, const char* name, auto value, const char* range) {
-    check(ok, name, " must be ", range, ", not ", value);
+  constexpr int64_t kMost = int64_t{1} << 40;  // keeps products of counts inside 64 bits
+  const auto within = [](const char* name, auto value, auto low, auto high) {
+    check(value >= low && value <= high, name, " must be ", low, " to ", high, ", not ", value);
   };
-  require(config.batch > 0, "batch", config.batch, "positive");
-  require(config.accumulate > 0, "accumulate", config.accumulate, "positive");
-  require(config.steps > 0, "steps", config.steps, "positive");
-  require(config.rate > 0, "rate", config.rate, "positive");
-  require(config.final_rate >= 0 && config.final_rate <= 1, "final-rate", config.final_rate,
-          "in [0, 1]");
-  require(config.warmup >= 0, "warmup", config.warmup, "0 or more");
-  require(config.beta1 >= 0 && config.beta1 < 1, "beta1", config.beta1, "in [0, 1)");
-  require(config.beta2 >= 0 && config.beta2 < 1, "beta2", config.beta2, "in [0, 1)");
-  require(config.epsilon > 0, "epsilon", config.epsilon, "positive");
-  require(config.decay >= 0, "decay", config.decay, "0 or more");
-  require(config.clip >= 0, "clip", config.clip, "0 or more");
-  require(config.dropout >= 0 && config.dropout < 1, "dropout", config.dropout, "in [0, 1)");
-  require(config.log_every > 0, "log-every", config.log_every, "positive");
-  require(config.evaluate_every >= 0, "evaluate-every", config.evaluate_every, "0 or more");
-  require(config.evaluate_tokens > 1, "evaluate-tokens", config.evaluate_tokens, "at least 2");
-  require(config.checkpoint_every > 0, "checkpoint-every", config.checkpoint_every, "positive");
+  within("batch", config.batch, int64_t{1}, int64_t{1} << 20);
+  within("accumulate", config.accumulate, int64_t{1}, int64_t{1} << 20);
+  within("steps", config.steps, int64_t{1}, kMost);
+  within("warmup", config.warmup, int64_t{0}, kMost);
+  within("final-rate", config.final_rate, 0.0, 1.0);
+  within("decay", config.decay, 0.0, 1e6);
+  within("clip", config.clip, 0.0, 1e30);
+  within("log-every", config.log_every, int64_t{1}, kMost);
+  within("evaluate-every", config.evaluate_every, int64_t{0}, kMost);
+  within("evaluate-tokens", config.evaluate_tokens, int64_t{2}, kMost);
+  within("checkpoint-every", config.checkpoint_every, int64_t{1}, kMost);
+  check(config.rate > 0, "rate must be above 0, not ", config.rate);
+  check(config.epsilon > 0, "epsilon must be above 0, not ", config.epsilon);
+  for (const auto& [name, value] :
+       {std::pair("beta1", config.beta1), {"beta2", config.beta2}, {"dropout", config.dropout}})
+    check(value >= 0 && static_cast<real>(value) < 1, name, " must be in [0, 1), not ", value);
   check(data.size > config.model.length, data.name, ": has ", data.size,
         " tokens, too few for one sequence of ", config.model.length,
         " and the token after it; use a longer text or a smaller --length");
@@ -74,8 +74,7 @@ double Trainer::pass(int64_t pass_index) {
 Trainer::StepResult Trainer::step() {
   double loss = 0;
   for (int64_t i = 0; i < config_.accumulate; ++i) loss += pass(step_ * config_.accumulate + i);
-  check(std::isfinite(loss), "the loss of step ", step_ + 1, " is ", loss,
-        "; a smaller --rate, a longer --warmup or a smaller --clip may help");
+  check(std::isfinite(loss), "the loss of step ", step_ + 1, " is ", loss, kCalmer);
   const double rate = learning_rate(config_, step_);
   const double norm = optimizer_.update(config_, step_);
   ++step_;
@@ -83,11 +82,18 @@ Trainer::StepResult Trainer::step() {
 }
 
 void Trainer::save(const std::filesystem::path& path) const {
+  const Tensor& values = parameters_.values();
+  Tensor squares(Shape{}, values.backend());
+  values.backend().sum_squares(squares.data(), values.data(), values.size());
+  check(std::isfinite(squares.item()), "after step ", step_, " the parameters are not finite",
+        kCalmer);
   save_checkpoint(path, config_, train_.tokenizer, step_, parameters_, optimizer_);
 }
 
-void Trainer::resume(const std::filesystem::path& path) {
-  step_ = resume_checkpoint(path, config_, train_.tokenizer, parameters_, optimizer_);
+std::vector<std::string> Trainer::resume(const std::filesystem::path& path) {
+  Resumed resumed = resume_checkpoint(path, config_, train_.tokenizer, parameters_, optimizer_);
+  step_ = resumed.step;
+  return std::move(resumed.changes);
 }
 
 }  // namespace farsight

@@ -33,9 +33,10 @@ class Trainer {
   const Config& config() const { return config_; }
   const ParameterBlock& parameters() const { return parameters_; }
 
+  /// Throws Error, the file as it was, if a parameter is not finite.
   void save(const std::filesystem::path& path) const;
-  /// Goes on from a checkpoint; see resume_checkpoint.
-  void resume(const std::filesystem::path& path);
+  /// Goes on from a checkpoint; see resume_checkpoint. Returns the settings that have changed.
+  std::vector<std::string> resume(const std::filesystem::path& path);
 
  private:
   /// Mean loss of one forward and backward pass; gradients are divided by `accumulate`.
