@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <iterator>
+#include <map>
 #include <random>
 #include <string_view>
 
@@ -12,13 +13,14 @@
 namespace farsight {
 namespace {
 
-constexpr int64_t kShortest = 8;                     // distance of mentions, in tokens
-constexpr size_t kOctaves = 9, kNearbyOctaves = 4;   // up to 4096 and to 128
-constexpr int64_t kLongest = kShortest << kOctaves;  // a key rests this long before its next name
-constexpr double kForgotten = 0.12;                  // share of mentions that are a name's last
-constexpr size_t kFewest = 8;                        // names that wait before any is forgotten
+constexpr int64_t kShortest = 16;                    // distance of mentions, in tokens
+constexpr size_t kOctaves = 8, kNearbyOctaves = 3;   // up to 4096 and to 128
+constexpr int64_t kLongest = kShortest << kOctaves;  // a key rests this long before its next verse
+constexpr double kForgotten = 0.12;                  // share of mentions that are a song's last
+constexpr size_t kFewest = 8;                        // songs that wait before any is forgotten
+constexpr double kSinging = 0.7;                     // share of sentences that a song follows
 
-/// A class's names come up only every 15 tokens or so: one that is due within about as many is
+/// A song comes up only every 28 tokens or so: one that is due within about half as many is
 /// mentioned rather than missed, which keeps the short distances as frequent as the long ones.
 constexpr int64_t kEarly = 14;
 
@@ -53,54 +55,55 @@ class Dice {
   std::mt19937_64 engine_;
 };
 
-/// The names of one class and when they are due to be mentioned again.
+/// The songs and when they are due to be mentioned again.
 ///
-/// A key either waits as part of a name or rests. kFewest names of two tokens are more than fit
-/// into kShortest tokens, so that whenever no key has rested long enough, some name can be
-/// mentioned.
-class Names {
+/// A key either waits as part of a song or rests. kFewest songs are more than fit into kShortest
+/// tokens, so that whenever no key has rested long enough, some song can be mentioned.
+class Songs {
  public:
-  Names(const NameClass& words, double nearby) : words_(words), nearby_(nearby) {
-    for (size_t key = 0; key < words.keys.size(); ++key) resting_.push_back({key, -kLongest});
+  explicit Songs(double nearby) : nearby_(nearby) {
+    for (size_t key = 0; key < song_keys().size(); ++key) resting_.push_back({key, -kLongest});
   }
 
   struct Mention {
-    std::string_view key, answer;
+    size_t key;
+    std::vector<size_t> verse;
     int64_t distance;  // 0 at the first mention
-    int choices;
   };
 
-  /// A name to put at `position` (of its answer): one that is due, else a new one, else the one
-  /// that is due soonest.
+  /// A song whose key is to stand at `position`: one that is due, else a new one, else the one that
+  /// is due soonest.
   Mention next(int64_t position, Dice& dice) {
     rest_unmentioned(position);
     const bool rested = !resting_.empty() && resting_.front().since + kLongest <= position;
     const auto old = rested ? closest_due(position) : soonest(position);
-    Name name;
+    Song song;
     int64_t distance = 0;
     if (old != waiting_.end()) {
-      name = *old;
-      distance = position - name.mentioned;
+      song = *old;
+      distance = position - song.mentioned;
       waiting_.erase(old);
     } else {
-      name.key = resting_.front().key;
-      name.answer = dice.below(words_.answers.size());
+      song.key = resting_.front().key;
+      for (int word = 0; word < kVerse; ++word)
+        song.verse.push_back(dice.below(verse_words().size()));
       resting_.pop_front();
     }
+    Mention mention{song.key, song.verse, distance};
     if (waiting_.size() >= kFewest && dice.chance(kForgotten)) {
-      resting_.push_back({name.key, position});
+      resting_.push_back({song.key, position});
     } else {
-      name.mentioned = position;
-      name.distance = dice.distance(kShortest, dice.chance(nearby_) ? kNearbyOctaves : kOctaves);
-      waiting_.push_back(name);
+      song.mentioned = position;
+      song.distance = dice.distance(kShortest, dice.chance(nearby_) ? kNearbyOctaves : kOctaves);
+      waiting_.push_back(std::move(song));
     }
-    return {words_.keys[name.key], words_.answers[name.answer], distance,
-            static_cast<int>(words_.answers.size())};
+    return mention;
   }
 
  private:
-  struct Name {
-    size_t key = 0, answer = 0;
+  struct Song {
+    size_t key = 0;
+    std::vector<size_t> verse;
     int64_t mentioned = 0, distance = 0;  // at the latest mention; from there to the next one
     int64_t due() const { return mentioned + distance; }
   };
@@ -108,55 +111,55 @@ class Names {
     size_t key;
     int64_t since;
   };
-  using Iterator = std::vector<Name>::iterator;
+  using Iterator = std::vector<Song>::iterator;
 
-  /// Forgets the names that were passed over for too long.
+  /// Forgets the songs that were passed over for too long.
   void rest_unmentioned(int64_t position) {
-    std::erase_if(waiting_, [&](const Name& name) {
-      if (position - name.mentioned <= kLongest) return false;
-      resting_.push_front({name.key, name.mentioned});
+    std::erase_if(waiting_, [&](const Song& song) {
+      if (position - song.mentioned <= kLongest) return false;
+      resting_.push_front({song.key, song.mentioned});
       return true;
     });
   }
 
-  /// Of the names that are due the one with the shortest distance, which a delay would change most.
+  /// Of the songs that are due the one with the shortest distance, which a delay would change most.
   Iterator closest_due(int64_t position) {
-    return best(position, [&](const Name& name) {
-      return name.due() <= position + kEarly ? name.distance : INT64_MAX;
+    return best(position, [&](const Song& song) {
+      return song.due() <= position + kEarly ? song.distance : INT64_MAX;
     });
   }
 
   Iterator soonest(int64_t position) {
     const auto due = closest_due(position);
     return due != waiting_.end() ? due
-                                 : best(position, [](const Name& name) { return name.due(); });
+                                 : best(position, [](const Song& song) { return song.due(); });
   }
 
-  /// The name that may be mentioned at `position` with the smallest score below INT64_MAX.
+  /// The song that may be mentioned at `position` with the smallest score below INT64_MAX.
   template <class Score>
   Iterator best(int64_t position, Score score) {
     auto result = waiting_.end();
     int64_t smallest = INT64_MAX;
-    for (auto name = waiting_.begin(); name != waiting_.end(); ++name) {
-      if (position - name->mentioned >= kShortest && score(*name) < smallest) {
-        smallest = score(*name);
-        result = name;
+    for (auto song = waiting_.begin(); song != waiting_.end(); ++song) {
+      if (position - song->mentioned >= kShortest && score(*song) < smallest) {
+        smallest = score(*song);
+        result = song;
       }
     }
     return result;
   }
 
-  const NameClass& words_;
-  double nearby_;
-  std::vector<Name> waiting_;
+  const double nearby_;
+  std::vector<Song> waiting_;
   std::deque<Resting> resting_;  // longest first
 };
 
+/// What may stand for each word in capitals; the first of a list is the most frequent.
+using Article = std::map<std::string_view, std::vector<std::string_view>>;
+
 class Writer {
  public:
-  Writer(uint64_t seed, double nearby) : dice_(seed) {
-    for (const NameClass& words : name_classes()) names_.emplace_back(words, nearby);
-  }
+  Writer(uint64_t seed, double nearby) : dice_(seed), songs_(nearby) {}
 
   GeneratedText write(int64_t tokens) {
     while (position_ < tokens) add_article();
@@ -164,18 +167,36 @@ class Writer {
   }
 
  private:
+  /// The same words, but another one first.
+  template <class Word>
+  std::vector<std::string_view> favouring_another(const std::vector<Word>& words) {
+    std::vector<std::string_view> result(words.begin(), words.end());
+    std::rotate(result.begin(),
+                result.begin() + static_cast<std::ptrdiff_t>(dice_.below(words.size())),
+                result.end());
+    return result;
+  }
+
   void add_article() {
-    Topic topic = topics()[dice_.below(topics().size())];
+    const Topic& topic = topics()[dice_.below(topics().size())];
     // Each article has its own favourites, so that reading more of it helps.
-    const auto favourite = static_cast<std::ptrdiff_t>(dice_.below(topic.nouns.size()));
-    std::rotate(topic.nouns.begin(), topic.nouns.begin() + favourite, topic.nouns.end());
+    Article article;
+    article["NOUN"] = favouring_another(topic.nouns);
+    article["PERSON"] = favouring_another(people());
+    article["PLACE"] = favouring_another(places());
+    article["THING"] = favouring_another(things());
+    article["VERB"] = topic.verbs;
+    article["QUALITY"] = qualities();
+    article["NUMBER"] = numbers();
     add_line([] {});
-    add_line([&] { add_words(title(), topic); });
+    add_line([&] { add_words(title(), article); });
     add_line([] {});
     for (size_t paragraphs = 3 + dice_.below(6); paragraphs > 0; --paragraphs)
       add_line([&] {
-        for (size_t left = 3 + dice_.below(5); left > 0; --left)
-          add_words(dice_.pick_zipf(sentences()), topic);
+        for (size_t left = 3 + dice_.below(5); left > 0; --left) {
+          add_words(dice_.pick_zipf(sentences()), article);
+          if (dice_.chance(kSinging)) add_words(dice_.pick_zipf(singing()), article);
+        }
       });
   }
 
@@ -188,35 +209,29 @@ class Writer {
   }
 
   /// Adds a pattern's words; capitals stand for what varies.
-  void add_words(const std::vector<std::string_view>& pattern, const Topic& topic) {
+  void add_words(const std::vector<std::string_view>& pattern, const Article& article) {
     for (const std::string_view word : pattern) {
-      if (word == "PERSON")
-        add_name(0);
-      else if (word == "PLACE")
-        add_name(1);
-      else if (word == "THING")
-        add_name(2);
-      else if (word == "NOUN")
-        add_word(dice_.pick_zipf(topic.nouns));
+      const auto list = article.find(word);
+      if (list != article.end())
+        add_word(dice_.pick_zipf(list->second));
       else if (word == "PLURAL")
-        add_word(std::string(dice_.pick_zipf(topic.nouns)) + "s");
-      else if (word == "VERB")
-        add_word(dice_.pick_zipf(topic.verbs));
-      else if (word == "QUALITY")
-        add_word(dice_.pick_zipf(qualities()));
-      else if (word == "NUMBER")
-        add_word(dice_.pick_zipf(numbers()));
+        add_word(std::string(dice_.pick_zipf(article.at("NOUN"))) + "s");
+      else if (word == "SONG")
+        add_song();
       else
         add_word(word);
     }
   }
 
-  void add_name(size_t kind) {
-    const Names::Mention mention = names_[kind].next(position_ + 1, dice_);
-    add_word(mention.key);
-    if (mention.distance > 0)
-      result_.marks.push_back({position_, mention.distance, mention.choices});
-    add_word(mention.answer);
+  void add_song() {
+    const Songs::Mention mention = songs_.next(position_, dice_);
+    add_word(song_keys()[mention.key]);
+    for (const size_t word : mention.verse) {
+      if (mention.distance > 0)
+        result_.marks.push_back(
+            {position_, mention.distance, static_cast<int>(verse_words().size())});
+      add_word(verse_words()[word]);
+    }
   }
 
   void add_word(std::string_view word) {
@@ -225,7 +240,7 @@ class Writer {
   }
 
   Dice dice_;
-  std::vector<Names> names_;
+  Songs songs_;
   GeneratedText result_;
   int64_t position_ = 0;
 };

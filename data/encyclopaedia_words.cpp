@@ -2,6 +2,7 @@
 #include "data/encyclopaedia_words.h"
 
 #include <algorithm>
+#include <set>
 
 namespace farsight {
 namespace {
@@ -16,6 +17,13 @@ std::vector<std::string_view> split(std::string_view text) {
   return words;
 }
 
+std::vector<std::vector<std::string_view>> split_each(
+    std::initializer_list<std::string_view> texts) {
+  std::vector<std::vector<std::string_view>> result;
+  for (const std::string_view text : texts) result.push_back(split(text));
+  return result;
+}
+
 /// Every beginning with every ending.
 std::vector<std::string> join(std::string_view beginnings, std::string_view endings) {
   std::vector<std::string> names;
@@ -28,21 +36,39 @@ std::vector<std::string> join(std::string_view beginnings, std::string_view endi
 
 }  // namespace
 
-const std::vector<NameClass>& name_classes() {
-  static const std::vector<NameClass> classes{
-      {join("Bran Cor Dal Er Fen Gar Hal Is Jor Kel Lor Mar Nim Os Pel Quor",
-            "nor eth is wyn dan ia ric a ond ul"),
-       split("Keld Marsh Thorne Vale Ashby Crane Holt Penn Rook Sterling Wren Yarrow Hollis Drake "
-             "Frost Grey")},
-      {join("Ald Bex Cald Dun Ost Fal Glen Har Ing Kirk Lang Mel",
-            "er ford ham ley mere stow ton wick by den"),
-       split("Bay Bridge Castle Cross Downs Falls Forest Gate Harbour Heath Hill Island Lake "
-             "Market Point Valley")},
-      {join("Sel Tor Umb Ves Xan Yl Zer Quin Rha Thal Vor Wyr",
-            "ara eon ine ith ora una el os ymn ax"),
-       split("banner bell book chalice clock crown drum horn key lamp map mirror ring shield sword "
-             "tapestry")}};
-  return classes;
+const std::vector<std::string>& people() {
+  static const auto all = join("Bran Cor Dal Er Fen Gar Hal Is", "nor eth wyn dan ric");
+  return all;
+}
+
+const std::vector<std::string>& places() {
+  static const auto all = join("Ald Bex Cald Dun Ost Fal Glen Har", "er ford ham ley mere");
+  return all;
+}
+
+const std::vector<std::string_view>& things() {
+  static const auto all = split(
+      "banner bell book chalice clock casket drum horn key lamp map mirror ring shield sword "
+      "tapestry");
+  return all;
+}
+
+const std::vector<std::string>& song_keys() {
+  static const auto all = join("Sel Tor Umb Ves Xan Yl Zer Quin Rha Thal Vor Wyr",
+                               "ara eon ine ith ora una el os ymn ax");
+  return all;
+}
+
+const std::vector<std::string_view>& verse_words() {
+  static const auto all = [] {
+    std::set<std::string_view> words(qualities().begin(), qualities().end());
+    for (const Topic& topic : topics()) {
+      words.insert(topic.nouns.begin(), topic.nouns.end());
+      words.insert(topic.verbs.begin(), topic.verbs.end());
+    }
+    return std::vector<std::string_view>(words.begin(), words.end());
+  }();
+  return all;
 }
 
 const std::vector<Topic>& topics() {
@@ -72,25 +98,25 @@ const std::vector<std::string_view>& title() {
 }
 
 const std::vector<std::vector<std::string_view>>& sentences() {
-  static const auto all = [] {
-    std::vector<std::vector<std::string_view>> result;
-    for (const char* sentence :
-         {"PERSON came to PLACE with the THING .", "The THING was kept at PLACE by PERSON .",
-          "In PLACE , PERSON VERB near the QUALITY NOUN .",
-          "The NOUN of PLACE was known to PERSON .", "PERSON found the THING in a QUALITY NOUN .",
-          "It is said that PERSON VERB when the NOUN VERB .", "PERSON and PERSON met at PLACE .",
-          "The QUALITY NOUN VERB , and the THING was lost .", "PERSON gave the THING to PERSON .",
-          "After NUMBER years the NOUN of PERSON VERB again .",
-          "The THING and the THING were gifts of PERSON .",
-          "There were NUMBER PLURAL in PLACE at that time .",
-          "From PLACE to PLACE the PLURAL were QUALITY .",
-          "The NOUN was QUALITY , but PERSON VERB .",
-          "Only NUMBER of the PLURAL VERB before the QUALITY NOUN .",
-          "Many PLURAL VERB in the QUALITY NOUN , as PERSON wrote .",
-          "A QUALITY NOUN VERB there for NUMBER days ."})
-      result.push_back(split(sentence));
-    return result;
-  }();
+  static const auto all = split_each(
+      {"PERSON came to PLACE with the THING .", "The THING was kept at PLACE by PERSON .",
+       "In PLACE , PERSON VERB near the QUALITY NOUN .", "The NOUN of PLACE was known to PERSON .",
+       "PERSON found the THING in a QUALITY NOUN .",
+       "It is said that PERSON VERB when the NOUN VERB .", "PERSON and PERSON met at PLACE .",
+       "The QUALITY NOUN VERB , and the THING was lost .", "PERSON gave the THING to PERSON .",
+       "After NUMBER years the NOUN of PERSON VERB again .",
+       "The THING and the THING were gifts of PERSON .",
+       "There were NUMBER PLURAL in PLACE at that time .",
+       "From PLACE to PLACE the PLURAL were QUALITY .", "The NOUN was QUALITY , but PERSON VERB .",
+       "Only NUMBER of the PLURAL VERB before the QUALITY NOUN .",
+       "Many PLURAL VERB in the QUALITY NOUN , as PERSON wrote .",
+       "A QUALITY NOUN VERB there for NUMBER days ."});
+  return all;
+}
+
+const std::vector<std::vector<std::string_view>>& singing() {
+  static const auto all =
+      split_each({"They sang SONG .", "The choir began SONG .", "PERSON knew SONG ."});
   return all;
 }
 

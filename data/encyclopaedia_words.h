@@ -7,14 +7,15 @@
 
 namespace farsight {
 
-/// Names of two words: any key with any answer.
-struct NameClass {
-  std::vector<std::string> keys;
-  std::vector<std::string_view> answers;
-};
+const std::vector<std::string>& people();
+const std::vector<std::string>& places();
+const std::vector<std::string_view>& things();
 
-/// People, places and things.
-const std::vector<NameClass>& name_classes();
+/// Names of songs, which mean nothing else.
+const std::vector<std::string>& song_keys();
+
+/// The words of verses: all nouns, verbs and qualities, each once.
+const std::vector<std::string_view>& verse_words();
 
 struct Topic {
   std::vector<std::string_view> nouns, verbs;  // the frequent ones first
@@ -28,6 +29,9 @@ const std::vector<std::string_view>& title();
 
 /// Sentences, likewise, the frequent ones first.
 const std::vector<std::vector<std::string_view>>& sentences();
+
+/// Sentences that quote a song, likewise; SONG stands for its key and verse.
+const std::vector<std::vector<std::string_view>>& singing();
 
 const std::vector<std::string_view>& qualities();
 const std::vector<std::string_view>& numbers();

@@ -61,7 +61,7 @@ TEST_CASE("a stride of the whole length means no overlap") {
 
 TEST_CASE("recall is counted by distance, with the best possible loss") {
   LanguageModel model(small_model("none"), 1, cpu_backend());
-  const std::vector<RecallMark> marks{{5, 2, 4}, {17, 3, 4}, {18, 9, 4}, {30, 8, 4}};
+  const std::vector<RecallMark> marks{{5, 2, 4}, {11, 3, 4}, {17, 3, 4}, {18, 9, 4}, {30, 8, 4}};
   EvaluationOptions options;
   options.length = 8;
   options.marks = &marks;
@@ -69,11 +69,13 @@ TEST_CASE("recall is counted by distance, with the best possible loss") {
   REQUIRE(e.recall.size() == 2);
   CHECK(e.recall[0].min_distance == 2);
   CHECK(e.recall[0].max_distance == 4);
-  CHECK(e.recall[0].targets == 2);
+  CHECK(e.recall[0].targets == 3);
   CHECK(e.recall[0].loss ==
-        Approx((loss_at(model, 0, 5) + loss_at(model, 16, 17)) / 2).epsilon(1e-5));
-  // Target 17 is predicted in the window that begins at 16; token 14 is not in it.
-  CHECK(e.recall[0].best_loss == Approx(std::log(4) / 2));
+        Approx((loss_at(model, 0, 5) + loss_at(model, 8, 11) + loss_at(model, 16, 17)) / 3)
+            .epsilon(1e-5));
+  // Target 17 is predicted in the window that begins at 16; token 14 is not in it. Target 11's is
+  // the first of its window, with nothing before it to know it by.
+  CHECK(e.recall[0].best_loss == Approx(std::log(4) * 2 / 3));
   CHECK(e.recall[1].targets == 2);
   CHECK(e.recall[1].best_loss == Approx(std::log(4)));
 }

@@ -45,7 +45,8 @@ class Recall {
     ++bucket.targets;
     bucket.loss += loss;
     bucket.accuracy += correct;
-    const bool seen = position - mark.distance >= window_begin;
+    // Whoever is to know the token again must have seen what stood before it, too.
+    const bool seen = position - mark.distance - 1 >= window_begin;
     bucket.best_loss += seen ? 0 : std::log(static_cast<double>(mark.choices));
   }
 
