@@ -14,13 +14,15 @@ namespace farsight {
 namespace {
 
 constexpr int64_t kShortest = 16;                    // distance of mentions, in tokens
-constexpr size_t kOctaves = 8, kNearbyOctaves = 3;   // up to 4096 and to 128
+constexpr size_t kOctaves = 8;                       // up to 4096
 constexpr int64_t kLongest = kShortest << kOctaves;  // a key rests this long before its next verse
 constexpr double kForgotten = 0.12;                  // share of mentions that are a song's last
 constexpr size_t kFewest = 8;                        // songs that wait before any is forgotten
+constexpr int64_t kNever = INT64_MIN;                // when a new song was mentioned
+constexpr size_t kNamed = 5;                         // people, places and things of an article
 constexpr double kSinging = 0.7;                     // share of sentences that a song follows
 
-/// A song comes up only every 28 tokens or so: one that is due within about half as many is
+/// A song comes up only every 30 tokens or so: one that is due within about half as many is
 /// mentioned rather than missed, which keeps the short distances as frequent as the long ones.
 constexpr int64_t kEarly = 14;
 
@@ -61,7 +63,7 @@ class Dice {
 /// tokens, so that whenever no key has rested long enough, some song can be mentioned.
 class Songs {
  public:
-  explicit Songs(double nearby) : nearby_(nearby) {
+  Songs() {
     for (size_t key = 0; key < song_keys().size(); ++key) resting_.push_back({key, -kLongest});
   }
 
@@ -75,43 +77,66 @@ class Songs {
   /// is due soonest.
   Mention next(int64_t position, Dice& dice) {
     rest_unmentioned(position);
-    const bool rested = !resting_.empty() && resting_.front().since + kLongest <= position;
-    const auto old = rested ? closest_due(position) : soonest(position);
+    const auto old = has_rested(position) ? closest_due(position) : soonest(position);
     Song song;
-    int64_t distance = 0;
     if (old != waiting_.end()) {
       song = *old;
-      distance = position - song.mentioned;
       waiting_.erase(old);
     } else {
-      song.key = resting_.front().key;
-      for (int word = 0; word < kVerse; ++word)
-        song.verse.push_back(dice.below(verse_words().size()));
-      resting_.pop_front();
+      song = compose(dice);
     }
-    Mention mention{song.key, song.verse, distance};
+    const Mention mention = song.mention_at(position);
     if (waiting_.size() >= kFewest && dice.chance(kForgotten)) {
       resting_.push_back({song.key, position});
     } else {
-      song.mentioned = position;
-      song.distance = dice.distance(kShortest, dice.chance(nearby_) ? kNearbyOctaves : kOctaves);
+      song.distance = dice.distance(kShortest, kOctaves);
       waiting_.push_back(std::move(song));
     }
     return mention;
   }
 
+  /// Begins a song that comes up only when next_of_hymn() is called, until end_hymn(). Returns
+  /// false if no key has rested long enough.
+  bool begin_hymn(int64_t position, Dice& dice) {
+    if (!has_rested(position)) return false;
+    hymn_ = compose(dice);
+    return true;
+  }
+  Mention next_of_hymn(int64_t position) { return hymn_.mention_at(position); }
+  void end_hymn() { resting_.push_back({hymn_.key, hymn_.mentioned}); }
+
  private:
   struct Song {
     size_t key = 0;
     std::vector<size_t> verse;
-    int64_t mentioned = 0, distance = 0;  // at the latest mention; from there to the next one
+    int64_t mentioned = kNever, distance = 0;  // at the latest mention; from there to the next one
     int64_t due() const { return mentioned + distance; }
+
+    Mention mention_at(int64_t position) {
+      const int64_t since = mentioned == kNever ? 0 : position - mentioned;
+      mentioned = position;
+      return {key, verse, since};
+    }
   };
   struct Resting {
     size_t key;
     int64_t since;
   };
   using Iterator = std::vector<Song>::iterator;
+
+  bool has_rested(int64_t position) const {
+    return !resting_.empty() && resting_.front().since + kLongest <= position;
+  }
+
+  /// A new song for the key that has rested longest.
+  Song compose(Dice& dice) {
+    Song song;
+    song.key = resting_.front().key;
+    resting_.pop_front();
+    for (int word = 0; word < kVerse; ++word)
+      song.verse.push_back(dice.below(verse_words().size()));
+    return song;
+  }
 
   /// Forgets the songs that were passed over for too long.
   void rest_unmentioned(int64_t position) {
@@ -149,17 +174,17 @@ class Songs {
     return result;
   }
 
-  const double nearby_;
   std::vector<Song> waiting_;
+  Song hymn_;
   std::deque<Resting> resting_;  // longest first
 };
 
 /// What may stand for each word in capitals; the first of a list is the most frequent.
-using Article = std::map<std::string_view, std::vector<std::string_view>>;
+using Article = std::map<std::string_view, std::vector<std::string>>;
 
 class Writer {
  public:
-  Writer(uint64_t seed, double nearby) : dice_(seed), songs_(nearby) {}
+  Writer(uint64_t seed, double hymns) : dice_(seed), hymns_(hymns) {}
 
   GeneratedText write(int64_t tokens) {
     while (position_ < tokens) add_article();
@@ -169,11 +194,20 @@ class Writer {
  private:
   /// The same words, but another one first.
   template <class Word>
-  std::vector<std::string_view> favouring_another(const std::vector<Word>& words) {
-    std::vector<std::string_view> result(words.begin(), words.end());
-    std::rotate(result.begin(),
-                result.begin() + static_cast<std::ptrdiff_t>(dice_.below(words.size())),
-                result.end());
+  std::vector<std::string> favouring_another(const std::vector<Word>& words) {
+    std::vector<std::string> result(words.begin(), words.end());
+    const auto first = static_cast<std::ptrdiff_t>(dice_.below(words.size()));
+    std::rotate(result.begin(), result.begin() + first, result.end());
+    return result;
+  }
+
+  /// A few of the names, each with a second word that this article alone gives it.
+  template <class Name>
+  std::vector<std::string> named(const std::vector<Name>& names) {
+    std::vector<std::string> result = favouring_another(names);
+    result.resize(kNamed);
+    for (std::string& name : result)
+      name.append(" ").append(second_names()[dice_.below(second_names().size())]);
     return result;
   }
 
@@ -182,12 +216,13 @@ class Writer {
     // Each article has its own favourites, so that reading more of it helps.
     Article article;
     article["NOUN"] = favouring_another(topic.nouns);
-    article["PERSON"] = favouring_another(people());
-    article["PLACE"] = favouring_another(places());
-    article["THING"] = favouring_another(things());
-    article["VERB"] = topic.verbs;
-    article["QUALITY"] = qualities();
-    article["NUMBER"] = numbers();
+    article["PERSON"] = named(people());
+    article["PLACE"] = named(places());
+    article["THING"] = named(things());
+    article["VERB"].assign(topic.verbs.begin(), topic.verbs.end());
+    article["QUALITY"].assign(qualities().begin(), qualities().end());
+    article["NUMBER"].assign(numbers().begin(), numbers().end());
+    in_hymn_ = dice_.chance(hymns_) && songs_.begin_hymn(position_, dice_);
     add_line([] {});
     add_line([&] { add_words(title(), article); });
     add_line([] {});
@@ -198,6 +233,7 @@ class Writer {
           if (dice_.chance(kSinging)) add_words(dice_.pick_zipf(singing()), article);
         }
       });
+    if (in_hymn_) songs_.end_hymn();
   }
 
   template <class AddWords>
@@ -224,7 +260,8 @@ class Writer {
   }
 
   void add_song() {
-    const Songs::Mention mention = songs_.next(position_, dice_);
+    const Songs::Mention mention =
+        in_hymn_ ? songs_.next_of_hymn(position_) : songs_.next(position_, dice_);
     add_word(song_keys()[mention.key]);
     for (const size_t word : mention.verse) {
       if (mention.distance > 0)
@@ -234,12 +271,15 @@ class Writer {
     }
   }
 
+  /// Adds one word, or several with spaces between them.
   void add_word(std::string_view word) {
     result_.text.append(word).append(" ");
-    ++position_;
+    position_ += 1 + std::count(word.begin(), word.end(), ' ');
   }
 
   Dice dice_;
+  const double hymns_;  // share of the articles that keep to one song
+  bool in_hymn_ = false;
   Songs songs_;
   GeneratedText result_;
   int64_t position_ = 0;
@@ -247,8 +287,8 @@ class Writer {
 
 }  // namespace
 
-GeneratedText generate_encyclopaedia(uint64_t seed, int64_t tokens, double nearby) {
-  return Writer(seed, nearby).write(tokens);
+GeneratedText generate_encyclopaedia(uint64_t seed, int64_t tokens, double hymns) {
+  return Writer(seed, hymns).write(tokens);
 }
 
 }  // namespace farsight

@@ -55,9 +55,9 @@ std::vector<Split> open_splits(const PrepareOptions& options) {
         "give the text in one way: --text FOLDER, or --train/--valid/--test FILE, or --embedded");
   if (options.embedded) {
     splits.push_back({"train", "the embedded corpus", nullptr,
-                      generate_encyclopaedia(kTrainSeed, kTrainTokens, kTrainNearby)});
+                      generate_encyclopaedia(kTrainSeed, kTrainTokens, kTrainHymns)});
     splits.push_back({"valid", "the embedded corpus", nullptr,
-                      generate_encyclopaedia(kValidSeed, kValidTokens, kValidNearby)});
+                      generate_encyclopaedia(kValidSeed, kValidTokens, kValidHymns)});
     return splits;
   }
   const Paths paths =
