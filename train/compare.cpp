@@ -29,13 +29,16 @@ struct Run {
   std::map<int64_t, std::map<int64_t, Bucket>> recall;  // by length and smallest distance
 };
 
-/// Copies a run's rows behind its label.
+/// Copies a run's rows behind its label. Throws Error where a field is not a finite number.
 template <class Columns>
 void append_rows(std::string& csv, const std::string& label, const Csv& table,
                  const Columns& columns) {
   for (size_t row = 0; row < table.rows(); ++row) {
     csv += label;
-    for (const char* column : columns) csv += "," + table.text(row, column);
+    for (const char* column : columns) {
+      table.number(row, column);
+      csv += "," + table.text(row, column);
+    }
     csv += '\n';
   }
 }
@@ -91,8 +94,14 @@ Run read_run(const std::filesystem::path& folder, std::string& evaluations, std:
   run.label = (folder / "").parent_path().filename().string();
   const Csv table = read_csv(folder / "eval.csv");
   append_rows(evaluations, run.label, table, kEvalColumns);
-  for (size_t row = 0; row < table.rows(); ++row)
-    run.perplexity[table.integer(row, "length")] = table.number(row, "token_ppl");
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const int64_t length = table.integer(row, "length");
+    const double perplexity = table.number(row, "token_ppl");
+    // The plot takes logarithms of both.
+    check(length > 0 && perplexity > 0, (folder / "eval.csv").string(), ":", row + 2,
+          ": length and token_ppl must be positive, not ", length, " and ", perplexity);
+    run.perplexity[length] = perplexity;
+  }
   check(!run.perplexity.empty(), (folder / "eval.csv").string(), ": holds no evaluation");
   if (!std::filesystem::exists(folder / "recall.csv")) return run;
   const Csv recall = read_csv(folder / "recall.csv");

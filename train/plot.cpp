@@ -101,6 +101,12 @@ void write_script(std::ostream& s, const Plot& plot) {
 
 bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
   check(!plot.curves.empty() && !plot.x_ticks.empty(), "a plot needs curves and ticks");
+  for (const Curve& curve : plot.curves) {
+    check(!curve.points.empty(), "the curve ", curve.label, " has no points");
+    for (const auto& [x, y] : curve.points)
+      check(std::isfinite(x) && std::isfinite(y), "the curve ", curve.label, " has a point at ", x,
+            ", ", y, "; it takes finite numbers only");
+  }
   const std::string script = stem.string() + ".gp";
   write_file(script, [&](std::ostream& stream) { write_script(stream, plot); });
   if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;

@@ -22,7 +22,8 @@ struct Plot {
 };
 
 /// Writes STEM.gp, a gnuplot script that holds the data, and runs it for STEM.svg and STEM.png.
-/// Returns false, the script written, where gnuplot is not installed. Throws Error if it fails.
+/// Returns false, the script written, where gnuplot is not installed. Throws Error if it fails, or
+/// a curve is empty or has a point that is not finite.
 bool write_plot(const std::filesystem::path& stem, const Plot& plot);
 
 }  // namespace farsight
