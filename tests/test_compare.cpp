@@ -57,4 +57,20 @@ TEST_CASE("a plot takes finite points only") {
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("a plot's path may hold quotes, backticks and spaces") {
+  const TemporaryFolder folder;
+  Plot plot;
+  plot.x_ticks = {1, 2};
+  plot.curves = {{"a", {{1, 1}, {2, 2}}}};
+  for (const std::string name : {"it's", "two words", "`echo ran`", "$(echo ran)", "\"quoted\""}) {
+    const std::string stem = folder.path() / name / name;
+    INFO(stem);
+    const bool drawn = write_plot(stem, plot);
+    CHECK(std::filesystem::exists(stem + ".gp"));
+    if (!drawn) continue;  // no gnuplot here
+    CHECK(std::filesystem::exists(stem + ".svg"));
+    CHECK(std::filesystem::exists(stem + ".png"));
+  }
+}
+
 }  // namespace farsight

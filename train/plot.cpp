@@ -107,17 +107,19 @@ bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
       check(std::isfinite(x) && std::isfinite(y), "the curve ", curve.label, " has a point at ", x,
             ", ", y, "; it takes finite numbers only");
   }
-  const std::string script = stem.string() + ".gp";
+  // Absolute, so that gnuplot takes no name for an option.
+  const std::string script = std::filesystem::absolute(stem).string() + ".gp";
   write_file(script, [&](std::ostream& stream) { write_script(stream, plot); });
   if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
   for (const char* type : {"svg", "png"}) {
     const std::string picture = stem.string() + "." + type;
+    // In single quotes gnuplot takes everything literally; in double ones it runs `commands`.
     const std::string settings =
         concat("set terminal ", type == std::string("svg") ? "svg" : "pngcairo",
-               " size 960,600 font \"DejaVu Sans,13\" background \"#FFFFFF\"; set output \"",
-               picture, "\"");
+               " size 960,600 font \"DejaVu Sans,13\" background \"#FFFFFF\"; set output ",
+               quoted(picture, "''"));
     const std::string command =
-        concat("gnuplot -e ", quoted(settings, "'\\''"), " ", quoted(script, "'\\''"), " 2>&1");
+        concat("gnuplot -e ", quoted(settings, "'\\''"), " ", quoted(script, "'\\''"), " >&2");
     const int status = std::system(command.c_str());
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
   }
