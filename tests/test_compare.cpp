@@ -22,6 +22,15 @@ std::filesystem::path run_of(const TemporaryFolder& folder, const std::string& n
   return folder.write(name + "/eval.csv", csv).parent_path();
 }
 
+/// A recall.csv of one length: 100 targets at each distance but the last, which has one.
+std::string recall_of(const std::vector<int64_t>& distances) {
+  std::string csv = "length,min_distance,max_distance,targets,loss,accuracy,best_loss\n";
+  for (const int64_t distance : distances)
+    csv += concat("128,", distance, ",", 2 * distance, ",", distance == distances.back() ? 1 : 100,
+                  ",1.125,0.5,0.25\n");
+  return csv;
+}
+
 std::string comparison_error(const std::vector<std::filesystem::path>& runs,
                              const std::filesystem::path& out) {
   return error_of([&] { compare({runs, out}); });
@@ -46,6 +55,65 @@ TEST_CASE("compare refuses what is no finite number and writes nothing") {
   CHECK(contains(comparison_error({good}, folder.path() / "out"),
                  "good/recall.csv:2: expected a finite number in column loss, not 'nan'"));
   CHECK_FALSE(std::filesystem::exists(folder.path() / "out"));
+}
+
+TEST_CASE("compare refuses what is ambiguous and says which file or folder it is") {
+  const TemporaryFolder folder;
+  const auto out = folder.path() / "out";
+  const auto one = run_of(folder, "one", {{128, "50"}, {256, "49"}});
+  const auto twice = run_of(folder, "twice", {{128, "50"}, {256, "49"}, {256, "48"}});
+  CHECK(contains(comparison_error({one, twice}, out),
+                 "twice/eval.csv:4: evaluated at length 256 twice; compare needs one row per "
+                 "length"));
+  const auto same = run_of(folder, "other/one", {{128, "50"}, {256, "49"}});
+  CHECK(contains(comparison_error({one, same}, out), "are both called one"));
+  CHECK(contains(comparison_error({one, one / "."}, out), "are both called one"));
+  for (const std::string name : {"a,b", "a\"b", "a\nb"})
+    CHECK(contains(comparison_error({run_of(folder, name, {{128, "50"}})}, out),
+                   "rename the folder"));
+  const auto longer = run_of(folder, "longer", {{128, "50"}, {512, "49"}});
+  CHECK(contains(comparison_error({one, longer}, out), "not evaluated at the same lengths"));
+  folder.write("longer/eval.csv",
+               "length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte\n"
+               "128,128,9,9,50,60,1\n256,64,9,9,49,60,1\n");
+  CHECK(contains(comparison_error({one, longer}, out), "strides"));
+  folder.write("one/recall.csv", recall_of({8, 16, 8, 32}));
+  CHECK(contains(comparison_error({one}, out),
+                 "one/recall.csv:4: recall at length 128 and distance 8 twice"));
+  CHECK_FALSE(std::filesystem::exists(out));
+}
+
+TEST_CASE("compare shows perplexity, and recall beside the best possible, in aligned columns") {
+  const TemporaryFolder folder;
+  const auto a = run_of(folder, "a", {{128, "55.5"}, {1024, "1054.256"}});
+  const auto b = run_of(folder, "a_longer_name_than_most", {{128, "5.125"}, {1024, "4"}});
+  folder.write("a/recall.csv", recall_of({8, 16, 4096}));
+  folder.write("a_longer_name_than_most/recall.csv", recall_of({8, 16, 4096}));
+  const std::string report = compare({{a, b}, folder.path() / "out"});
+  CHECK(contains(report,
+                 "Perplexity per token by evaluation length (trained at 128)\n"
+                 "scheme                   128 (1x)  1024 (8x)\n"
+                 "a                           55.50    1054.26\n"
+                 "a_longer_name_than_most      5.12       4.00\n"));
+  // The single target at distance 4096 is in the CSV alone.
+  CHECK(contains(report,
+                 "Recall by distance, evaluated at 128\n"
+                 "                           8-15  16-31\n"
+                 "accuracy in %\n"
+                 "  a                        50.0   50.0\n"
+                 "  a_longer_name_than_most  50.0   50.0\n"
+                 "loss in nats\n"
+                 "  a                        1.12   1.12\n"
+                 "  a_longer_name_than_most  1.12   1.12\n"
+                 "  best possible            0.25   0.25\n"));
+  CHECK(contains(folder.read("out/recall.csv"), "a,128,4096,8192,1,1.125,0.5,0.25\n"));
+  CHECK(folder.read("out/extrapolation.csv") ==
+        "run,length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte\n"
+        "a,128,128,1000,4000,55.5,60.5,1.25\n"
+        "a,1024,1024,1000,4000,1054.256,60.5,1.25\n"
+        "a_longer_name_than_most,128,128,1000,4000,5.125,60.5,1.25\n"
+        "a_longer_name_than_most,1024,1024,1000,4000,4,60.5,1.25\n");
+  CHECK_FALSE(contains(folder.read("out/recall.gp"), "4096"));
 }
 
 TEST_CASE("a plot takes finite points only") {
