@@ -120,8 +120,10 @@ test: $(BUILD)/tests $(BUILD)/gradcheck $(BUILD)/farsight  ## run every test
 
 .PHONY: gradcheck
 gradcheck: $(BUILD)/gradcheck  ## print how exact each op's and each scheme's derivatives are
-	@$(BUILD)/gradcheck '[table]' | grep -v -e '^Filters' -e '^=*$$' -e '^All tests' \
-	  -e '^Randomness' || true
+	@output=$$($(BUILD)/gradcheck '[table]'); status=$$?; \
+	printf '%s\n' "$$output" | grep -v -e '^Filters' -e '^==*$$' -e '^All tests' -e '^Randomness' \
+	  -e '^cases: '; \
+	exit $$status
 
 .PHONY: lint
 lint:  ## check layering, names, sizes and formatting

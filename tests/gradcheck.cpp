@@ -150,6 +150,44 @@ TEST_CASE("a derivative that is wrong by one percent is caught") {
   CHECK_FALSE(compare_gradients({"wrong", "", {x}, wrong}, cpu_backend()).passed());
 }
 
+TEST_CASE("calling backward twice accumulates, for every op") {
+  for (const OpCase& op_case : op_cases(cpu_backend())) {
+    const Tensor covector = random_tensor(op_case.forward().shape(), cpu_backend(), false);
+    const auto backward = [&] {
+      Tape tape;
+      tape.backward(op_case.forward(), covector);
+    };
+    for (const Tensor& input : op_case.inputs) clear_grad(input);
+    backward();
+    std::vector<std::vector<real>> once;
+    for (const Tensor& input : op_case.inputs) once.push_back(input.grad_to_vector());
+    backward();
+    INFO(op_case.op << ", " << op_case.what);
+    Comparison comparison;
+    for (size_t i = 0; i < once.size(); ++i) {
+      const std::vector<real> twice = op_case.inputs[i].grad_to_vector();
+      for (size_t j = 0; j < twice.size(); ++j) comparison.add(twice[j], 2 * once[i][j]);
+    }
+    CHECK(comparison.passed());
+  }
+}
+
+TEST_CASE("an input used twice gets the gradients of both uses") {
+  const Tensor x = random_tensor({6}, cpu_backend());
+  // As both arguments of an op, by two ops, and by an op and directly.
+  const std::function<Tensor()> uses[] = {[=] { return multiply(x, x); },
+                                          [=] { return multiply(gelu(x), exp(x)); },
+                                          [=] { return add(gelu(x), x); }};
+  for (const auto& use : uses)
+    CHECK(compare_gradients({"twice", "", {x}, use}, cpu_backend()).passed());
+  clear_grad(x);
+  {
+    Tape tape;
+    tape.backward(sum(add(scale(x, 3), add(x, x))));
+  }
+  CHECK(x.grad_to_vector() == std::vector<real>(6, 5));
+}
+
 TEST_CASE("NaN is a wrong derivative") {
   Comparison comparison;
   comparison.add(std::nan(""), 1);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "core/error.h"
@@ -31,9 +32,9 @@ Numbers numbers_of(const BenchOptions& options) {
   Numbers numbers{};
   std::istringstream stream(options.numbers);
   for (size_t i = 0; i < numbers.size(); ++i) {
-    stream >> numbers[i];
+    const bool number = static_cast<bool>(stream >> numbers[i]);  // false if it is too large, too
     const bool separated = i + 1 < numbers.size() ? stream.get() == ',' : stream.peek() == EOF;
-    check(!stream.bad() && separated && numbers[i] > 0, "--numbers takes six positive numbers, ",
+    check(number && separated && numbers[i] > 0, "--numbers takes six positive numbers, ",
           "blocks,width,heads,vocabulary,T,B, not '", options.numbers, "'");
   }
   return numbers;
@@ -64,7 +65,15 @@ nlohmann::json bench(const BenchOptions& options, Backend& backend) {
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = static_cast<int32_t>(stream.below(begin + i, v));
   };
-  Trainer trainer(config, random, backend);
+  // Evaluation gets a model alone: a trainer's gradients and moments would count in its memory.
+  std::optional<Trainer> trainer;
+  std::optional<LanguageModel> model;
+  if (options.mode == "train") {
+    trainer.emplace(config, random, backend);
+  } else {
+    config.model.vocabulary = vocabulary;
+    model.emplace(config.model, config.seed, backend);
+  }
 
   std::vector<int32_t> tokens(B * T), targets(B * T);
   std::vector<double> seconds;
@@ -72,10 +81,10 @@ nlohmann::json bench(const BenchOptions& options, Backend& backend) {
     random.read(step * B * T, tokens);
     random.read(step * B * T + 1, targets);
     const auto start = std::chrono::steady_clock::now();
-    if (options.mode == "train")
-      trainer.step();
+    if (trainer)
+      trainer->step();
     else
-      sum(trainer.model().losses(Ids(tokens, backend), Ids(targets, backend), B)).item();
+      sum(model->losses(Ids(tokens, backend), Ids(targets, backend), B)).item();
     seconds.push_back(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
@@ -83,13 +92,17 @@ nlohmann::json bench(const BenchOptions& options, Backend& backend) {
   std::sort(seconds.begin(), seconds.end());
   const size_t n = seconds.size();
   const double median = (seconds[(n - 1) / 2] + seconds[n / 2]) / 2;
+  int64_t parameters = 0;
+  for (const Parameter& parameter : (model ? *model : trainer->model()).parameters())
+    parameters += parameter.tensor.size();
   return {{"name", "farsight"},
           {"shape", options.numbers.empty() ? options.shape : options.numbers},
           {"mode", options.mode},
           {"precision", options.precision},
+          {"position", options.position},
           {"tokens_per_second", std::round(10 * B * T / median) / 10},
           {"peak_mib", peak_mib()},
-          {"parameters", trainer.parameters().size()}};
+          {"parameters", parameters}};
 }
 
 }  // namespace farsight

@@ -19,6 +19,9 @@ constexpr const char* kEvalColumns[] = {"length",    "stride",   "targets",     
 constexpr const char* kRecallColumns[] = {"length", "min_distance", "max_distance", "targets",
                                           "loss",   "accuracy",     "best_loss"};
 
+/// Of fewer targets than this, neither accuracy nor loss says much.
+constexpr int64_t kLeastTargets = 30;
+
 struct Bucket {
   double accuracy, loss, best_loss;
 };
@@ -27,15 +30,46 @@ struct Run {
   std::string label;
   std::map<int64_t, double> perplexity;                 // by length
   std::map<int64_t, std::map<int64_t, Bucket>> recall;  // by length and smallest distance
+  // What was evaluated: (length, stride) of each perplexity, (length, distance) of each bucket.
+  std::set<std::pair<int64_t, int64_t>> windows, buckets;
 };
 
-/// Copies a run's rows behind its label.
+/// Rows of fields as text, the first field to the left and the others to the right of columns that
+/// are as wide as they need to be. A row of one field is a heading.
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    if (row.size() < 2) continue;
+    widths.resize(row.size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::ostringstream table;
+  for (const auto& row : rows) {
+    table << row[0];
+    if (row.size() > 1) table << std::string(widths[0] - row[0].size(), ' ');
+    for (size_t i = 1; i < row.size(); ++i)
+      table << "  " << std::string(widths[i] - row[i].size(), ' ') << row[i];
+    table << '\n';
+  }
+  return table.str();
+}
+
+std::string fixed(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+
+/// Copies a run's rows behind its label. Throws Error where a field is not a finite number.
 template <class Columns>
 void append_rows(std::string& csv, const std::string& label, const Csv& table,
                  const Columns& columns) {
   for (size_t row = 0; row < table.rows(); ++row) {
     csv += label;
-    for (const char* column : columns) csv += "," + table.text(row, column);
+    for (const char* column : columns) {
+      table.number(row, column);
+      csv += "," + table.text(row, column);
+    }
     csv += '\n';
   }
 }
@@ -49,58 +83,84 @@ std::string header_of(const Columns& columns) {
 
 std::string extrapolation_table(const std::vector<Run>& runs) {
   const int64_t shortest = runs[0].perplexity.begin()->first;
-  std::ostringstream table;
-  table << "Perplexity per token by evaluation length (trained at " << shortest << ")\n"
-        << std::left << std::setw(14) << "scheme" << std::right;
+  std::vector<std::vector<std::string>> rows(1, {"scheme"});
   for (const auto& [length, value] : runs[0].perplexity) {
     std::ostringstream head;
     head << length << " (" << std::setprecision(3) << static_cast<double>(length) / shortest
          << "x)";
-    table << std::setw(13) << head.str();
+    rows[0].push_back(head.str());
   }
-  table << '\n';
   for (const Run& run : runs) {
-    table << std::left << std::setw(14) << run.label << std::right << std::fixed;
-    for (const auto& [length, value] : run.perplexity)
-      table << std::setw(13) << std::setprecision(2) << value;
-    table << '\n';
+    rows.push_back({run.label});
+    for (const auto& [length, value] : run.perplexity) rows.back().push_back(fixed(value, 2));
   }
-  return table.str();
+  return concat("Perplexity per token by evaluation length (trained at ", shortest, ")\n",
+                aligned(rows));
 }
 
-/// Accuracy in percent by distance at one evaluation length.
+/// Accuracy and loss by distance at one evaluation length.
 std::string recall_table(const std::vector<Run>& runs, int64_t length) {
-  std::ostringstream table;
-  const auto& columns = runs[0].recall.at(length);
-  table << "\nRecall accuracy in % by distance, evaluated at " << length << "\n"
-        << std::left << std::setw(14) << "scheme" << std::right;
-  for (const auto& [distance, bucket] : columns)
-    table << std::setw(10) << concat(distance, "-", 2 * distance - 1);
-  table << '\n' << std::fixed << std::setprecision(1);
-  for (const Run& run : runs) {
-    table << std::left << std::setw(14) << run.label << std::right;
+  std::vector<std::vector<std::string>> rows(1, {""});
+  for (const auto& [distance, bucket] : runs[0].recall.at(length))
+    rows[0].push_back(concat(distance, "-", 2 * distance - 1));
+  const auto add_row = [&](const std::string& name, const Run& run, const auto& field) {
+    rows.push_back({"  " + name});
     for (const auto& [distance, bucket] : run.recall.at(length))
-      table << std::setw(10) << 100 * bucket.accuracy;
-    table << '\n';
-  }
-  return table.str();
+      rows.back().push_back(field(bucket));
+  };
+  rows.push_back({"accuracy in %"});
+  for (const Run& run : runs)
+    add_row(run.label, run, [](const Bucket& b) { return fixed(100 * b.accuracy, 1); });
+  rows.push_back({"loss in nats"});
+  for (const Run& run : runs)
+    add_row(run.label, run, [](const Bucket& b) { return fixed(b.loss, 2); });
+  add_row("best possible", runs[0], [](const Bucket& b) { return fixed(b.best_loss, 2); });
+  return concat("\nRecall by distance, evaluated at ", length, "\n", aligned(rows));
+}
+
+/// The name of a run's folder, also where it is given as "." or "runs/alibi/".
+std::string label_of(const std::filesystem::path& folder) {
+  const auto whole = std::filesystem::absolute(folder / "").lexically_normal();
+  const std::string label = whole.parent_path().filename();
+  check(
+      label.find_first_of(",\"\r\n") == std::string::npos, folder.string(), ": '", label,
+      "' cannot name a run in a CSV, because of its comma, quote or line break; rename the folder");
+  return label;
 }
 
 Run read_run(const std::filesystem::path& folder, std::string& evaluations, std::string& recalls) {
   Run run;
-  run.label = (folder / "").parent_path().filename().string();
-  const Csv table = read_csv(folder / "eval.csv");
+  run.label = label_of(folder);
+  const std::string eval_path = folder / "eval.csv", recall_path = folder / "recall.csv";
+  const Csv table = read_csv(eval_path);
   append_rows(evaluations, run.label, table, kEvalColumns);
-  for (size_t row = 0; row < table.rows(); ++row)
-    run.perplexity[table.integer(row, "length")] = table.number(row, "token_ppl");
-  check(!run.perplexity.empty(), (folder / "eval.csv").string(), ": holds no evaluation");
-  if (!std::filesystem::exists(folder / "recall.csv")) return run;
-  const Csv recall = read_csv(folder / "recall.csv");
+  for (size_t row = 0; row < table.rows(); ++row) {
+    const int64_t length = table.integer(row, "length");
+    const double perplexity = table.number(row, "token_ppl");
+    // The plot takes logarithms of both.
+    check(length > 0 && perplexity > 0, eval_path, ":", row + 2,
+          ": length and token_ppl must be positive, not ", length, " and ", perplexity);
+    check(run.perplexity.emplace(length, perplexity).second, eval_path, ":", row + 2,
+          ": evaluated at length ", length, " twice; compare needs one row per length");
+    run.windows.emplace(length, table.integer(row, "stride"));
+  }
+  check(!run.perplexity.empty(), eval_path, ": holds no evaluation");
+  if (!std::filesystem::exists(recall_path)) return run;
+  const Csv recall = read_csv(recall_path);
   append_rows(recalls, run.label, recall, kRecallColumns);
-  for (size_t row = 0; row < recall.rows(); ++row)
-    run.recall[recall.integer(row, "length")][recall.integer(row, "min_distance")] = {
-        recall.number(row, "accuracy"), recall.number(row, "loss"),
-        recall.number(row, "best_loss")};
+  for (size_t row = 0; row < recall.rows(); ++row) {
+    const int64_t length = recall.integer(row, "length");
+    const int64_t distance = recall.integer(row, "min_distance");
+    check(distance > 0, recall_path, ":", row + 2, ": min_distance must be positive, not ",
+          distance);
+    if (recall.integer(row, "targets") < kLeastTargets) continue;
+    const Bucket bucket{recall.number(row, "accuracy"), recall.number(row, "loss"),
+                        recall.number(row, "best_loss")};
+    check(run.recall[length].emplace(distance, bucket).second, recall_path, ":", row + 2,
+          ": recall at length ", length, " and distance ", distance,
+          " twice; compare needs one row for each");
+    run.buckets.emplace(length, distance);
+  }
   return run;
 }
 
@@ -148,15 +208,15 @@ std::string compare(const CompareOptions& options) {
   std::string evaluations = header_of(kEvalColumns), recalls = header_of(kRecallColumns);
   std::vector<Run> runs;
   for (const auto& folder : options.runs) {
-    runs.push_back(read_run(folder, evaluations, recalls));
-    const auto same_keys = [](const auto& a, const auto& b) {
-      return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                        [](const auto& x, const auto& y) { return x.first == y.first; });
-    };
-    check(same_keys(runs.back().perplexity, runs[0].perplexity) &&
-              same_keys(runs.back().recall, runs[0].recall),
-          folder.string(), " and ", options.runs[0].string(),
-          " were not evaluated at the same lengths; evaluate them alike");
+    Run run = read_run(folder, evaluations, recalls);
+    for (size_t i = 0; i < runs.size(); ++i)
+      check(run.label != runs[i].label, options.runs[i].string(), " and ", folder.string(),
+            " are both called ", run.label, ", after the folder; rename one of them");
+    if (!runs.empty())
+      check(run.windows == runs[0].windows && run.buckets == runs[0].buckets, folder.string(),
+            " and ", options.runs[0].string(),
+            " were not evaluated at the same lengths, strides and distances; evaluate them alike");
+    runs.push_back(std::move(run));
   }
   const auto write = [&](const char* name, const std::string& text) {
     write_file(options.out / name, [&](std::ostream& stream) { stream << text; });

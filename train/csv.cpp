@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 
 #include "core/error.h"
@@ -36,19 +37,21 @@ const std::string& Csv::text(size_t row, const std::string& column) const {
   return rows_[row][found - columns_.begin()];
 }
 
-void Csv::refuse(size_t row, const std::string& column) const {
-  fail(path_, ":", row + 2, ": '", text(row, column), "' in column ", column, " is no number");
+void Csv::refuse(size_t row, const std::string& column, const char* expected) const {
+  fail(path_, ":", row + 2, ": expected ", expected, " in column ", column, ", not '",
+       text(row, column), "'");
 }
 
 double Csv::number(size_t row, const std::string& column) const {
   double value = 0;
-  if (!parse(text(row, column), value)) refuse(row, column);
+  if (!parse(text(row, column), value) || !std::isfinite(value))
+    refuse(row, column, "a finite number");
   return value;
 }
 
 int64_t Csv::integer(size_t row, const std::string& column) const {
   int64_t value = 0;
-  if (!parse(text(row, column), value)) refuse(row, column);
+  if (!parse(text(row, column), value)) refuse(row, column, "a whole number");
   return value;
 }
 

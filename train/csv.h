@@ -17,13 +17,13 @@ class Csv {
   size_t rows() const { return rows_.size(); }
 
   /// The field of a row and column. Throws Error if there is no such column, or the field is not a
-  /// number where one is asked for.
+  /// finite number (inf and nan are refused) or a whole one where that is asked for.
   const std::string& text(size_t row, const std::string& column) const;
   double number(size_t row, const std::string& column) const;
   int64_t integer(size_t row, const std::string& column) const;
 
  private:
-  [[noreturn]] void refuse(size_t row, const std::string& column) const;
+  [[noreturn]] void refuse(size_t row, const std::string& column, const char* expected) const;
 
   std::string path_;
   std::vector<std::string> columns_;
