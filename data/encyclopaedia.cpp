@@ -19,7 +19,6 @@ constexpr int64_t kLongest = kShortest << kOctaves;  // a key rests this long be
 constexpr double kForgotten = 0.12;                  // share of mentions that are a song's last
 constexpr size_t kFewest = 8;                        // songs that wait before any is forgotten
 constexpr int64_t kNever = INT64_MIN;                // when a new song was mentioned
-constexpr size_t kNamed = 5;                         // people, places and things of an article
 constexpr double kSinging = 0.7;                     // share of sentences that a song follows
 
 /// A song comes up only every 30 tokens or so: one that is due within about half as many is
@@ -180,7 +179,7 @@ class Songs {
 };
 
 /// What may stand for each word in capitals; the first of a list is the most frequent.
-using Article = std::map<std::string_view, std::vector<std::string>>;
+using Article = std::map<std::string_view, std::vector<std::string_view>>;
 
 class Writer {
  public:
@@ -194,20 +193,10 @@ class Writer {
  private:
   /// The same words, but another one first.
   template <class Word>
-  std::vector<std::string> favouring_another(const std::vector<Word>& words) {
-    std::vector<std::string> result(words.begin(), words.end());
+  std::vector<std::string_view> favouring_another(const std::vector<Word>& words) {
+    std::vector<std::string_view> result(words.begin(), words.end());
     const auto first = static_cast<std::ptrdiff_t>(dice_.below(words.size()));
     std::rotate(result.begin(), result.begin() + first, result.end());
-    return result;
-  }
-
-  /// A few of the names, each with a second word that this article alone gives it.
-  template <class Name>
-  std::vector<std::string> named(const std::vector<Name>& names) {
-    std::vector<std::string> result = favouring_another(names);
-    result.resize(kNamed);
-    for (std::string& name : result)
-      name.append(" ").append(second_names()[dice_.below(second_names().size())]);
     return result;
   }
 
@@ -216,12 +205,12 @@ class Writer {
     // Each article has its own favourites, so that reading more of it helps.
     Article article;
     article["NOUN"] = favouring_another(topic.nouns);
-    article["PERSON"] = named(people());
-    article["PLACE"] = named(places());
-    article["THING"] = named(things());
-    article["VERB"].assign(topic.verbs.begin(), topic.verbs.end());
-    article["QUALITY"].assign(qualities().begin(), qualities().end());
-    article["NUMBER"].assign(numbers().begin(), numbers().end());
+    article["PERSON"] = favouring_another(people());
+    article["PLACE"] = favouring_another(places());
+    article["THING"] = favouring_another(things());
+    article["VERB"] = topic.verbs;
+    article["QUALITY"] = qualities();
+    article["NUMBER"] = numbers();
     in_hymn_ = dice_.chance(hymns_) && songs_.begin_hymn(position_, dice_);
     add_line([] {});
     add_line([&] { add_words(title(), article); });
@@ -271,10 +260,9 @@ class Writer {
     }
   }
 
-  /// Adds one word, or several with spaces between them.
   void add_word(std::string_view word) {
     result_.text.append(word).append(" ");
-    position_ += 1 + std::count(word.begin(), word.end(), ' ');
+    ++position_;
   }
 
   Dice dice_;

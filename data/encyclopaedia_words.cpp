@@ -53,14 +53,6 @@ const std::vector<std::string_view>& things() {
   return all;
 }
 
-const std::vector<std::string_view>& second_names() {
-  static const auto all = split(
-      "Keld Marsh Thorne Vale Ashby Crane Holt Penn Rook Sterling Wren Yarrow Hollis Drake Frost "
-      "Grey Bay Bridge Castle Cross Downs Falls Forest Gate Heath Hill Island Lake Market Point "
-      "Valley Moor");
-  return all;
-}
-
 const std::vector<std::string>& song_keys() {
   static const auto all = join("Sel Tor Umb Ves Xan Yl Zer Quin Rha Thal Vor Wyr",
                                "ara eon ine ith ora una el os ymn ax");

@@ -11,9 +11,6 @@ const std::vector<std::string>& people();
 const std::vector<std::string>& places();
 const std::vector<std::string_view>& things();
 
-/// What follows the name of a person, place or thing.
-const std::vector<std::string_view>& second_names();
-
 /// Names of songs, which mean nothing else.
 const std::vector<std::string>& song_keys();
 

@@ -185,7 +185,7 @@ Plot extrapolation_plot(const std::vector<Run>& runs, const std::string& title) 
 
 Plot recall_plot(const std::vector<Run>& runs, int64_t length, int64_t trained) {
   Plot plot;
-  plot.title = concat("Recall of names by distance, evaluated at ", length);
+  plot.title = concat("Recall of what was said before, evaluated at ", length);
   plot.x_label = "distance to the latest mention (tokens)";
   plot.y_label = "recalled (%)";
   plot.marked_x = static_cast<double>(trained);
