@@ -7,7 +7,7 @@ if [ -z "$text" ]; then
   data/fetch.sh raw "$out/text"
   text="$out/text/wikitext-103-raw"
 fi
-if [ ! -e "$out/data/valid.bin" ]; then
+if [ ! -e "$out/data/train.bin" ]; then  # the last one that is put in its place
   "$farsight" prepare --text "$text" --tokenizer bpe --vocab-size 16384 --out "$out/data"
 fi
 "$farsight" train --config configs/wikitext103.toml --data "$out/data" --out "$out/run" --resume

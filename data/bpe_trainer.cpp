@@ -23,7 +23,13 @@ struct Piece {
 
 struct PairInfo {
   int64_t count = 0;
-  std::vector<int32_t> pieces;  // indices; may hold some that have lost the pair, or one twice
+  std::vector<int32_t> pieces;  // indices; some may have lost the pair, or stand here twice
+
+  /// Notes one more piece. Those that hold the pair several times come one after the other, and are
+  /// noted once: a long piece would otherwise be gone through as often as it holds the pair.
+  void add_piece(int32_t piece) {
+    if (pieces.empty() || pieces.back() != piece) pieces.push_back(piece);
+  }
 };
 
 /// Orders by count, then by smaller ids: std::priority_queue yields the largest.
@@ -64,7 +70,7 @@ std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabular
     for (size_t i = 0; i + 1 < pieces[p].ids.size(); ++i) {
       PairInfo& info = pairs[{pieces[p].ids[i], pieces[p].ids[i + 1]}];
       info.count += pieces[p].count;
-      info.pieces.push_back(static_cast<int32_t>(p));
+      info.add_piece(static_cast<int32_t>(p));
     }
   }
   for (const auto& [pair, info] : pairs) queue.push({info.count, pair});
@@ -102,7 +108,7 @@ std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabular
         PairInfo& info = pairs[{ids[i], ids[i + 1]}];
         info.count += piece.count;
         if (ids[i] == merged || ids[i + 1] == merged) {
-          info.pieces.push_back(holder);
+          info.add_piece(holder);
           grown.push_back({ids[i], ids[i + 1]});
         }
       }

@@ -55,6 +55,15 @@ download() { # URL
   return "$status"
 }
 
+fetch_from() { # MIRROR: whether the archive is now here
+  echo "fetching $1/$archive"
+  download "$1/$archive" || return 1
+  is_whole "$part" && return
+  echo "data/fetch.sh: what is here from $1 is not $archive (its SHA-256 differs)" >&2
+  rm -f "$part"
+  return 1
+}
+
 if [ -d "$goal" ]; then
   echo "$goal is there already"
   exit 0
@@ -68,11 +77,11 @@ mkdir -p "$folder" || fail "cannot write into $folder; name another folder"
 [ ! -e "$folder/$archive" ] || is_whole "$part" || cp "$folder/$archive" "$part"
 for mirror in $mirrors; do
   is_whole "$part" && break
-  echo "fetching $mirror/$archive"
-  download "$mirror/$archive" || continue
-  is_whole "$part" && break
-  echo "data/fetch.sh: what $mirror sent is not $archive (its SHA-256 differs)" >&2
-  rm -f "$part"
+  begun=
+  [ ! -e "$part" ] || begun=yes
+  fetch_from "$mirror" && break
+  # If a damaged beginning was all that was wrong, the same mirror can give the whole.
+  [ -z "$begun" ] || [ -e "$part" ] || ! fetch_from "$mirror" || break
 done
 is_whole "$part" || fail "no mirror gave $archive. Check the network and run this again (it goes on
 where it stopped), or get the file elsewhere, put it at $folder/$archive and run this again. Its

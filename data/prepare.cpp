@@ -73,19 +73,24 @@ std::vector<Split> open_splits(const PrepareOptions& options) {
   return splits;
 }
 
-/// Refuses options that the chosen tokenizer would ignore.
-void check_options(const PrepareOptions& options) {
+/// The kind of tokenizer that is to be made, or "" where a finished one is used. Refuses options
+/// that it would ignore.
+std::string kind_of(const PrepareOptions& options) {
   const bool given = !options.tokenizer_from.empty();
-  const std::string kind = given ? "one given by --tokenizer-from" : options.tokenizer;
+  const std::string kind = given ? "" : options.tokenizer.empty() ? "word" : options.tokenizer;
   const bool word = kind == "word", bpe = kind == "bpe", gpt2 = kind == "gpt2";
   if (!given && !word && !bpe && !gpt2 && kind != "byte")
     throw std::runtime_error("there is no tokenizer '" + kind + "'; use word, bpe, gpt2 or byte");
   const bool list = !options.vocabulary_list.empty();
   const auto allow = [&](bool allowed, bool set, const std::string& option) {
     if (set && !allowed)
-      throw std::runtime_error(option + " does not go with this tokenizer (" + kind +
-                               (word && list ? " with --vocab" : "") + "); leave it out");
+      throw std::runtime_error(option + " does not go with " +
+                               (given          ? "--tokenizer-from"
+                                : word && list ? "--vocab"
+                                               : "--tokenizer " + kind) +
+                               "; leave it out");
   };
+  allow(!given, !options.tokenizer.empty(), "--tokenizer");
   allow(word, list, "--vocab");
   allow(word && !list, options.min_count != 1, "--min-count");
   allow((word && !list) || bpe, options.vocabulary_size != 0, "--vocab-size");
@@ -96,6 +101,7 @@ void check_options(const PrepareOptions& options) {
         "a gpt2 tokenizer needs --encoder encoder.json and --merges vocab.bpe");
   if (bpe && options.vocabulary_size == 0)
     throw std::runtime_error("a bpe tokenizer needs --vocab-size, for example 8192");
+  return kind;
 }
 
 /// Calls f, which works on a split's text from byte `offset` on; names file and byte of a fault.
@@ -109,12 +115,12 @@ auto locate_faults(const Split& split, size_t offset, const F& f) {
   }
 }
 
-std::unique_ptr<Tokenizer> choose_tokenizer(const PrepareOptions& options,
+std::unique_ptr<Tokenizer> choose_tokenizer(const PrepareOptions& options, const std::string& kind,
                                             const std::vector<Split>& splits,
                                             const Progress& progress) {
-  if (!options.tokenizer_from.empty()) return load_tokenizer(options.tokenizer_from);
-  if (options.tokenizer == "byte") return make_byte_tokenizer();
-  if (options.tokenizer == "gpt2") return BpeTokenizer::from_gpt2(options.encoder, options.merges);
+  if (kind.empty()) return load_tokenizer(options.tokenizer_from);
+  if (kind == "byte") return make_byte_tokenizer();
+  if (kind == "gpt2") return BpeTokenizer::from_gpt2(options.encoder, options.merges);
   if (!options.vocabulary_list.empty()) return WordTokenizer::from_list(options.vocabulary_list);
 
   const Split& train = splits.front();
@@ -122,7 +128,7 @@ std::unique_ptr<Tokenizer> choose_tokenizer(const PrepareOptions& options,
     throw std::runtime_error(
         "a vocabulary is learned from the training text, and there is none; "
         "pass it, or --tokenizer-from FOLDER");
-  if (options.tokenizer == "bpe") return train_bpe(train.text(), options.vocabulary_size, progress);
+  if (kind == "bpe") return train_bpe(train.text(), options.vocabulary_size, progress);
   return locate_faults(train, 0, [&] {
     return WordTokenizer::from_text(train.text(), options.min_count, options.vocabulary_size,
                                     progress);
@@ -160,8 +166,8 @@ struct Output {
   std::function<void(std::ostream&)> write;
 };
 
-/// Writes each file while the ones before it wait to be renamed, so that a fault in any of them
-/// leaves all old files as they were.
+/// Writes each file while the ones before it wait to be renamed, so that a fault in a text or a
+/// full disk leaves all old files as they were. The first file is put in its place last.
 void write_together(std::span<const Output> outputs, const WriteFile& write_file) {
   if (outputs.empty()) return;
   write_file(outputs.front().path, [&](std::ostream& stream) {
@@ -182,9 +188,9 @@ void write_marks(const std::vector<Mark>& marks, std::ostream& stream) {
 Prepared prepare(const PrepareOptions& options, const WriteFile& write_file,
                  const Progress& progress) {
   if (options.out.empty()) throw std::runtime_error("no folder for the result; pass --out FOLDER");
-  check_options(options);
+  const std::string kind = kind_of(options);
   const std::vector<Split> splits = open_splits(options);
-  const auto tokenizer = choose_tokenizer(options, splits, progress);
+  const auto tokenizer = choose_tokenizer(options, kind, splits, progress);
   const std::string fingerprint = tokenizer->fingerprint();
   Prepared prepared{tokenizer->name(), tokenizer->vocabulary_size(), {}};
   std::vector<Output> outputs;
@@ -193,7 +199,7 @@ Prepared prepare(const PrepareOptions& options, const WriteFile& write_file,
                          prepared.splits.push_back(
                              encode_split(split, *tokenizer, fingerprint, stream, progress));
                        }});
-    if (!split.generated.marks.empty())
+    if (!split.generated.marks.empty() && tokenizer->name() == "word")
       outputs.push_back({options.out / (split.name + ".marks.csv"), [&](std::ostream& stream) {
                            write_marks(split.generated.marks, stream);
                          }});
@@ -201,7 +207,21 @@ Prepared prepare(const PrepareOptions& options, const WriteFile& write_file,
   outputs.push_back({options.out / "tokenizer.json", [&](std::ostream& stream) {
                        stream << tokenizer->to_json().dump(1) << '\n';
                      }});
+  for (const Output& output : outputs) {
+    // Found out now, since by the time of renaming others may have been replaced.
+    if (std::filesystem::is_directory(output.path))
+      throw std::runtime_error(output.path.string() +
+                               ": is a folder where a file is to be written");
+  }
   write_together(outputs, write_file);
+  for (const std::string name : {"train", "valid", "test"}) {
+    for (const std::string ending : {".bin", ".marks.csv"}) {
+      const auto path = options.out / (name + ending);
+      const bool written = std::any_of(outputs.begin(), outputs.end(),
+                                       [&](const Output& output) { return output.path == path; });
+      if (!written) std::filesystem::remove(path);
+    }
+  }
   return prepared;
 }
 

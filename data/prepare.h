@@ -24,7 +24,7 @@ struct PrepareOptions {
   /// Or the embedded corpus.
   bool embedded = false;
 
-  std::string tokenizer = "word";         // word, bpe, gpt2 or byte
+  std::string tokenizer;                  // word (which "" means too), bpe, gpt2 or byte
   std::filesystem::path tokenizer_from;   // instead: a folder with a tokenizer.json
   std::filesystem::path vocabulary_list;  // word: the words, instead of counting the text's
   int64_t min_count = 1;                  // word: rarer ones become <unk>
@@ -49,7 +49,9 @@ struct Prepared {
 
 /// Tokenizes what there is of train, valid and test, byte for byte as it is. A vocabulary that has
 /// to be learned is learned from train. All files are written before the first takes the place of
-/// an old one. Throws std::runtime_error if something is missing, empty, contradictory or not text.
+/// an old one, and those of a former preparation that this one has no successors for are removed,
+/// so that all in the folder belong together. Recall marks are written for word tokens, in which
+/// they count. Throws std::runtime_error if something is missing, empty, contradictory or not text.
 Prepared prepare(const PrepareOptions& options, const WriteFile& write_file,
                  const Progress& progress = {});
 

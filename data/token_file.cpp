@@ -106,7 +106,8 @@ TokenFile::TokenFile(const std::filesystem::path& path)
   if (raw.magic[7] != kMagic[7])
     refuse(std::string("has format version ") + raw.magic[7] + ", not " + kMagic[7]);
   if (raw.header_hash != hash_of(raw) || raw.reserved != 0) refuse("its header is damaged");
-  if (raw.vocabulary == 0 || raw.vocabulary > INT32_MAX ||
+  const uint64_t largest_count = std::max({raw.tokens, raw.words, raw.bytes});
+  if (largest_count > INT64_MAX || raw.vocabulary == 0 || raw.vocabulary > INT32_MAX ||
       static_cast<int64_t>(raw.bytes_per_token) != width_for(static_cast<int64_t>(raw.vocabulary)))
     refuse("its header makes no sense");
   ids_ = bytes.substr(sizeof raw);

@@ -80,6 +80,11 @@ rm -rf "$out" && mkdir "$out"
 cat "$archive" "$archive" >"$out/wikitext-103-raw-v1.zip.part"
 WIKITEXT103_MIRRORS=$url/good data/fetch.sh raw "$out" >/dev/null || fail "stuck on a bad part"
 
+# A damaged part is noticed once it is whole, and the same mirror asked again from the beginning.
+rm -rf "$out" && mkdir "$out"
+head -c 5000 /dev/zero >"$out/wikitext-103-raw-v1.zip.part"
+WIKITEXT103_MIRRORS=$url/good data/fetch.sh raw "$out" >/dev/null 2>&1 || fail "stuck on a damaged part"
+
 # Without any mirror: advice, and then the archive put there by hand.
 rm -rf "$out"
 export WIKITEXT103_MIRRORS=http://127.0.0.1:1

@@ -1,6 +1,7 @@
 // From text files to token files: what is counted, what is refused, and that nothing old is lost.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "core/file.h"
 #include "data/prepare.h"
@@ -128,6 +129,16 @@ TEST_CASE("the embedded corpus needs no files") {
   REQUIRE(prepared.splits.size() == 2);
   CHECK(prepared.splits[1].unknown == 0);
   CHECK(out.read("valid.marks.csv").starts_with("position,distance,choices\n"));
+
+  // Marks count in words, and what belongs to another preparation does not stay.
+  out.write("test.bin", "old");
+  out.write("notes.txt", "kept");
+  options.tokenizer = "byte";
+  prepare(options, write_file);
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(out.path()))
+    names.insert(entry.path().filename());
+  CHECK(names == std::set<std::string>{"train.bin", "valid.bin", "tokenizer.json", "notes.txt"});
 }
 
 TEST_CASE("what cannot be prepared is refused and leaves the old files alone") {
@@ -165,12 +176,20 @@ TEST_CASE("what cannot be prepared is refused and leaves the old files alone") {
   refused(with([&](auto& o) { o.tokenizer = "bpe"; }), "needs --vocab-size");
   refused(with([&](auto& o) { o.tokenizer = "gpt2"; }), "needs --encoder");
   refused(with([&](auto& o) { o.tokenizer = "byte", o.vocabulary_size = 300; }),
-          "--vocab-size does not go with this tokenizer");
+          "--vocab-size does not go with --tokenizer byte");
   refused(with([&](auto& o) { o.vocabulary_list = o.train, o.min_count = 2; }),
-          "--min-count does not go with this tokenizer (word with --vocab)");
+          "--min-count does not go with --vocab");
   refused(with([&](auto& o) { o.encoder = o.train; }), "--encoder does not go");
   refused(with([&](auto& o) { o.tokenizer_from = text.path(); }), "tokenizer.json: not found");
+  refused(with([&](auto& o) { o.tokenizer_from = text.path(), o.tokenizer = "bpe"; }),
+          "--tokenizer does not go with --tokenizer-from");
   refused(with([&](auto& o) { o.out.clear(); }), "--out");
+
+  std::filesystem::create_directory(out.path() / "test.bin");
+  CHECK_THROWS_WITH(prepare(with([&](auto& o) { o.test = o.train; }), write_file),
+                    Contains("test.bin: is a folder"));
+  std::filesystem::remove(out.path() / "test.bin");
+  CHECK(contents(out) == before);
 
   const TemporaryFolder wiki;
   PrepareOptions folder;

@@ -63,17 +63,14 @@ void add_prepare(CLI::App& program) {
   command->add_option("--valid", options->valid, "or: validation text");
   command->add_option("--test", options->test, "or: test text");
   command->add_flag("--embedded", options->embedded, "or: the built-in generated encyclopaedia");
-  command->add_option("--tokenizer", options->tokenizer, "word, bpe, gpt2 or byte")
-      ->capture_default_str();
+  command->add_option("--tokenizer", options->tokenizer, "word (default), bpe, gpt2 or byte");
   command->add_option("--tokenizer-from", options->tokenizer_from,
-                      "use the tokenizer of a folder prepared before");
+                      "instead: the tokenizer of a folder prepared before");
   command->add_option("--vocab", options->vocabulary_list,
                       "word: list of words, one per line, a count after each allowed");
   command->add_option("--min-count", options->min_count, "word: rarer words become <unk>")
       ->capture_default_str();
-  command
-      ->add_option("--vocab-size", options->vocabulary_size,
-                   "word: at most this many (0 = all); bpe: exactly this many")
+  command->add_option("--vocab-size", options->vocabulary_size, "at most this many; word: 0 = all")
       ->capture_default_str();
   command->add_option("--encoder", options->encoder, "gpt2: encoder.json");
   command->add_option("--merges", options->merges, "gpt2: vocab.bpe");
@@ -87,7 +84,8 @@ void add_prepare(CLI::App& program) {
     std::cout << prepared.tokenizer << " tokenizer, vocabulary " << prepared.vocabulary << '\n';
     for (const PreparedSplit& split : prepared.splits)
       std::cout << (options->out / (split.name + ".bin")).string() << ": " << split.tokens
-                << " tokens, " << split.words << " words, " << split.bytes << " bytes\n";
+                << " tokens, " << split.words << " words, " << split.bytes << " bytes, "
+                << split.unknown << " unknown tokens\n";
   });
 }
 
