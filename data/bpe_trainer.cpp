@@ -23,12 +23,14 @@ struct Piece {
 
 struct PairInfo {
   int64_t count = 0;
-  std::vector<int32_t> pieces;  // indices; some may have lost the pair, or stand here twice
+  std::vector<int32_t> pieces;  // indices, none twice; may hold some that have lost the pair
 
-  /// Notes one more piece. Those that hold the pair several times come one after the other, and are
-  /// noted once: a long piece would otherwise be gone through as often as it holds the pair.
-  void add_piece(int32_t piece) {
-    if (pieces.empty() || pieces.back() != piece) pieces.push_back(piece);
+  /// Counts an occurrence; true if it is the first in this piece. Those of a piece come in a row.
+  bool add(int32_t piece, int64_t times) {
+    count += times;
+    if (!pieces.empty() && pieces.back() == piece) return false;
+    pieces.push_back(piece);
+    return true;
   }
 };
 
@@ -67,11 +69,9 @@ std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabular
   std::map<Pair, PairInfo> pairs;
   std::priority_queue<Candidate> queue;
   for (size_t p = 0; p < pieces.size(); ++p) {
-    for (size_t i = 0; i + 1 < pieces[p].ids.size(); ++i) {
-      PairInfo& info = pairs[{pieces[p].ids[i], pieces[p].ids[i + 1]}];
-      info.count += pieces[p].count;
-      info.add_piece(static_cast<int32_t>(p));
-    }
+    const Piece& piece = pieces[p];
+    for (size_t i = 0; i + 1 < piece.ids.size(); ++i)
+      pairs[{piece.ids[i], piece.ids[i + 1]}].add(static_cast<int32_t>(p), piece.count);
   }
   for (const auto& [pair, info] : pairs) queue.push({info.count, pair});
 
@@ -105,11 +105,12 @@ std::unique_ptr<BpeTokenizer> train_bpe(std::string_view text, int64_t vocabular
       for (size_t i = 0; i + 1 < piece.ids.size(); ++i)
         pairs[{piece.ids[i], piece.ids[i + 1]}].count -= piece.count;
       for (size_t i = 0; i + 1 < ids.size(); ++i) {
-        PairInfo& info = pairs[{ids[i], ids[i + 1]}];
-        info.count += piece.count;
-        if (ids[i] == merged || ids[i + 1] == merged) {
-          info.add_piece(holder);
-          grown.push_back({ids[i], ids[i + 1]});
+        const Pair pair(ids[i], ids[i + 1]);
+        PairInfo& info = pairs[pair];
+        if (ids[i] != merged && ids[i + 1] != merged) {
+          info.count += piece.count;  // taken off above, and listed already
+        } else if (info.add(holder, piece.count)) {
+          grown.push_back(pair);
         }
       }
       piece.ids = std::move(ids);

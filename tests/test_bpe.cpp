@@ -105,6 +105,13 @@ TEST_CASE("a long piece without a break is no trap") {
   const auto ids = encode(*bpe, text);
   CHECK(ids.size() < text.size() / 16);
   CHECK(bpe->decode(ids) == text);
+  // Nor for learning: a second or so, and hours if each occurrence of a pair cost the whole piece.
+  std::string letters;
+  for (unsigned i = 0, state = 1; i < 300'000; ++i) {
+    state = state * 1103515245 + 12345;
+    letters += "ACGT"[state >> 30];
+  }
+  CHECK(train_bpe(letters, 300)->vocabulary_size() == 300);
 }
 
 TEST_CASE("GPT-2 files that do not fit say which and why") {

@@ -103,7 +103,8 @@ TEST_CASE("token files that cannot be trusted are refused") {
   refused(resealed(replaced(narrow, 8, 0)), "makes no sense");
   refused(resealed(replaced(narrow, 16, 0)), "makes no sense");  // vocabulary
   refused(resealed(replaced(narrow, 16, uint64_t{1} << 40)), "makes no sense");
-  refused(resealed(replaced(narrow, 24, uint64_t{1} << 63)), "truncated");  // tokens
+  for (const size_t count : {24, 32, 40})  // tokens, words, bytes
+    refused(resealed(replaced(narrow, count, uint64_t{1} << 63)), "makes no sense");
   // Any single bit that flips anywhere is noticed.
   for (size_t bit = 0; bit < narrow.size() * 8; ++bit) {
     std::string bytes = narrow;

@@ -79,21 +79,18 @@ std::string line_of(const Evaluation& e) {
   return line.str();
 }
 
-/// A table for each evaluation that has marks.
-std::string recall_tables(const std::vector<Evaluation>& evaluations) {
+/// What a reader wants to see of an evaluation with marks; "" without.
+std::string recall_table(const Evaluation& e) {
+  if (e.recall.empty()) return "";
   std::ostringstream table;
-  table << std::fixed;
-  for (const Evaluation& e : evaluations) {
-    if (e.recall.empty()) continue;
-    table << "\nrecall by distance at length " << e.length
-          << ": loss in nats, of the best possible reader, and accuracy\n"
-          << "    distance    targets        loss        best    accuracy\n";
-    for (const RecallBucket& b : e.recall)
-      table << std::setw(12) << concat(b.min_distance, "-", b.max_distance - 1) << ' '
-            << std::setw(10) << b.targets << std::setprecision(3) << std::setw(12) << b.loss
-            << std::setw(12) << b.best_loss << std::setprecision(1) << std::setw(10)
-            << 100 * b.accuracy << " %\n";
-  }
+  table << std::fixed << "\nrecall by distance at length " << e.length
+        << ": loss in nats, of the best possible reader, and accuracy\n"
+        << "    distance    targets        loss        best    accuracy\n";
+  for (const RecallBucket& b : e.recall)
+    table << std::setw(12) << concat(b.min_distance, "-", b.max_distance - 1) << ' '
+          << std::setw(10) << b.targets << std::setprecision(3) << std::setw(12) << b.loss
+          << std::setw(12) << b.best_loss << std::setprecision(1) << std::setw(10)
+          << 100 * b.accuracy << " %\n";
   return table.str();
 }
 
@@ -208,7 +205,8 @@ std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource
     bar.erase();
     say << line_of(evaluations.back()) << std::flush;
   }
-  say << recall_tables(evaluations);
+  say << recall_table(evaluations.front());
+  if (evaluations.size() > 1) say << recall_table(evaluations.back());
   return evaluations;
 }
 

@@ -63,7 +63,8 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
                     const EvaluationOptions& options);
 
 /// One evaluation for each length, all checked before the first begins. Prints to `say` a table of
-/// perplexities as they come and, with marks, tables of recall; shows a progress bar.
+/// perplexities as they come and, with marks, recall at the first and the last length; shows a
+/// progress bar.
 std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
                                          const std::vector<int64_t>& lengths,
                                          EvaluationOptions options, std::ostream& say);

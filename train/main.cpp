@@ -188,7 +188,7 @@ void add_eval(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--csv", options->csv, "results as CSV; - for standard output");
   command->add_option("--recall-csv", options->recall_csv,
-                      "recall by distance as CSV, if the data has marks beside it");
+                      "recall by distance at each length as CSV; the data needs marks");
   command->add_option("--threads", options->threads, "threads; 0 = one per processor")
       ->capture_default_str();
   command->callback([options] { run_eval(*options); });
