@@ -55,6 +55,11 @@ for file in $(sources); do
   head -c 2 "$file" | grep -q '//' || echo "$file:1: "
 done | report 'does not open with a comment that says what it is'
 
+# The README shows a whole scheme: it must be the one that is there.
+awk '/^```cpp$/ { on = 1; next } /^```$/ && on { exit } on' README.md |
+  cmp -s - nn/position/alibi.cpp ||
+  echo 'README.md:1: ' | report 'shows another nn/position/alibi.cpp than there is'
+
 # Versions of clang-format differ in details; version 14 decides.
 if command -v clang-format >/dev/null && clang-format --version | grep -q 'version 14'; then
   for file in $(sources); do
