@@ -56,7 +56,9 @@ void add_settings(CLI::App& app, Config& config) {
     CLI::Option* option = app.add_option("--" + name, field, description)->group(group);
     using Field = std::decay_t<decltype(field)>;
     if constexpr (is_activation<Field>) {
-      option->transform(CLI::CheckedTransformer(kActivations))->default_str(name_of(field));
+      CLI::CheckedTransformer by_name(kActivations);
+      by_name.description("");  // the setting's description names them
+      option->transform(by_name)->type_name("TEXT")->default_str(name_of(field));
     } else {
       option->capture_default_str();
     }
