@@ -49,7 +49,9 @@ FLAGS := -std=c++20 -O3 -march=$(ARCH) -fopenmp -fno-math-errno -fno-trapping-ma
          -Wno-pass-failed -I. $(BLAS_INCLUDE:%=-isystem %) $(EXTRA)
 LIBS := -fopenmp -L$(BLAS_LIB) -Wl,-rpath,$(BLAS_LIB) -lopenblas -lutf8proc -lxxhash
 ifdef DEBUG
-FLAGS += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
+# With sanitizers gcc takes parts of the standard library for uninitialized.
+FLAGS += -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -Wno-maybe-uninitialized \
+         -Wno-unknown-warning-option
 LIBS += -fsanitize=address,undefined
 BUILD := build/debug
 else
