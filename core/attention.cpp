@@ -9,51 +9,71 @@ namespace farsight {
 
 const Op kAttention("attention");
 
-namespace {
-
-/// The kernels' view of a bias over T positions; rows count from `offset`.
-BiasView view_of(const Bias& bias, int64_t H, int64_t T, int64_t offset, bool with_grad) {
+BiasView view_of(const Bias& bias, int64_t H, int64_t Tq, int64_t Tk, bool with_grad) {
   const Tensor& values = bias.values;
   if (!values.defined()) return {};
-  const bool relative = values.shape() == Shape{H, T};
-  kAttention.require(relative || values.shape() == Shape({H, T, T}), "the bias must have shape ",
-                     Shape({H, T}), " or ", Shape({H, T, T}), ", not ", values.shape());
+  const int64_t T = values.shape()[-1];
+  const bool relative = bias.relative() && values.shape()[0] == H && T >= Tk;
+  kAttention.require(relative || values.shape() == Shape({H, Tq, Tk}), "the bias must have shape ",
+                     Shape({H, Tk}), ", or longer, or ", Shape({H, Tq, Tk}), ", not ",
+                     values.shape());
   BiasView view;
-  view.row_stride = relative ? -1 : T;
-  view.head_stride = relative ? T : T * T;
-  const int64_t start = (relative ? T - 1 : 0) + offset * view.row_stride;
+  view.row_stride = relative ? -1 : Tk;
+  view.head_stride = relative ? T : Tq * Tk;
+  // The first query stands at position Tk - Tq, which is the key at distance 0 from it.
+  const int64_t start = relative ? T - 1 - (Tk - Tq) : 0;
   view.base = values.data() + start;
   if (with_grad && values.grad()) view.grad = values.grad() + start;
   return view;
+}
+
+namespace {
+
+/// Throws unless the shapes fit; the sizes of the call.
+AttentionSizes sizes_of(const Tensor& q, const Tensor& k, const Ids& windows) {
+  kAttention.require(q.shape().rank() == 4 && k.shape().rank() == 4 &&
+                         k.shape() == q.shape().with(1, k.shape()[1]),
+                     "needs q (B, Tq, H, D) and k, v (B, Tk, H, D), not ", q.shape(), " and ",
+                     k.shape());
+  const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
+  const int64_t Tk = k.shape()[1];
+  kAttention.require(Tq <= Tk, Tq, " queries for ", Tk, " keys");
+  kAttention.require(windows.size() == 0 || windows.size() == H, windows.size(), " windows for ", H,
+                     " heads");
+  return {B, Tq, Tk, H, D, Tk - Tq, 1 / std::sqrt(static_cast<real>(D)), windows.data()};
 }
 
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias,
                  const Ids& windows) {
-  kAttention.require(q.shape().rank() == 4 && k.shape().rank() == 4 && k.shape() == v.shape() &&
-                         k.shape() == q.shape().with(1, k.shape()[1]),
-                     "needs q (B, Tq, H, D) and k, v (B, Tk, H, D), not ", q.shape(), ", ",
-                     k.shape(), " and ", v.shape());
-  const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
-  const int64_t Tk = k.shape()[1];
-  kAttention.require(Tq <= Tk, Tq, " queries for ", Tk, " keys");
-  kAttention.require(windows.size() == 0 || windows.size() == H, windows.size(), " windows for ", H,
-                     " heads");
-
-  const int64_t offset = Tk - Tq;
-  const AttentionSizes sizes{
-      B, Tq, Tk, H, D, offset, 1 / std::sqrt(static_cast<real>(D)), windows.data()};
-  Tensor y(q.shape(), q.backend()), lse({B, H, Tq}, q.backend());
+  kAttention.require(k.shape() == v.shape(), "keys ", k.shape(), " and values ", v.shape(),
+                     " differ in shape");
+  const AttentionSizes sizes = sizes_of(q, k, windows);
+  const int64_t H = sizes.H, Tq = sizes.Tq, Tk = sizes.Tk;
+  Tensor y(q.shape(), q.backend()), lse({sizes.B, H, Tq}, q.backend());
   q.backend().attention(y.data(), lse.data(), q.data(), k.data(), v.data(),
-                        view_of(bias, H, Tk, offset, false), sizes);
+                        view_of(bias, H, Tq, Tk), sizes);
   // `windows` is captured to keep alive the memory that `sizes` points into.
   kAttention.record({q, k, v, bias.values}, y, [=, windows = windows] {
     y.backend().attention_backward(q.grad(), k.grad(), v.grad(), y.grad(), y.data(), lse.data(),
-                                   q.data(), k.data(), v.data(), view_of(bias, H, Tk, offset, true),
+                                   q.data(), k.data(), v.data(), view_of(bias, H, Tq, Tk, true),
                                    sizes);
   });
   return y;
+}
+
+Tensor attention_mass(const Tensor& q, const Tensor& k, const Bias& bias, const Ids& windows,
+                      int64_t first) {
+  const AttentionSizes sizes = sizes_of(q, k, windows);
+  kAttention.require(first >= 0 && first < sizes.Tq, first, " is none of ", sizes.Tq, " queries");
+  const BiasView view = view_of(bias, sizes.H, sizes.Tq, sizes.Tk);
+  Backend& backend = q.backend();
+  Tensor mixed(q.shape(), backend), lse({sizes.B, sizes.H, sizes.Tq}, backend);
+  Tensor mass({sizes.H, sizes.Tk}, backend);
+  backend.attention(mixed.data(), lse.data(), q.data(), k.data(), k.data(), view, sizes);
+  backend.attention_mass(mass.data(), lse.data(), q.data(), k.data(), view, sizes, first);
+  return mass;
 }
 
 }  // namespace farsight

@@ -7,14 +7,21 @@ namespace farsight {
 
 /// What a positional scheme adds to the scaled scores.
 ///
-/// Relative, values (H, T): column c is the bias at distance T - 1 - c, so that the newest key
-/// comes last. Written this way the row of query i, keys 0 … i, is the contiguous run of values
-/// that ends in the last column, and kernels read it as a dense bias whose row stride is -1.
-/// Dense, values (H, T, T): entry (h, i, j) belongs to query i and key j.
+/// Relative, values (H, T), T at least the number of keys: column c is the bias at distance
+/// T - 1 - c, so that the newest key comes last. Written this way the row of query i, keys 0 … i,
+/// is the contiguous run of values that ends in the last column, and kernels read it as a dense
+/// bias whose row stride is -1.
+/// Dense, values (H, Tq, Tk): entry (h, i, j) belongs to the call's query i and to key j.
 /// Undefined values mean no bias. A gradient flows to the values if they are differentiable.
 struct Bias {
   Tensor values;
+
+  bool relative() const { return values.defined() && values.shape().rank() == 2; }
 };
+
+/// The kernels' view of a bias over Tq queries, the last of Tk positions. Throws Error if its shape
+/// does not fit.
+BiasView view_of(const Bias& bias, int64_t H, int64_t Tq, int64_t Tk, bool with_grad = false);
 
 /// softmax(q kᵀ / sqrt(D) + bias) v, query p attending to keys max(0, p - window + 1) … p.
 ///
@@ -24,5 +31,10 @@ struct Bias {
 /// linearly with Tk: the scores are never held whole, and blocks that nobody sees are skipped.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias = {},
                  const Ids& windows = {});
+
+/// (H, Tk): how much of the attention of `attention(q, k, …)` goes to the key at each distance
+/// 0 … Tk - 1, summed over sequences and over the queries from `first` on. Not differentiable.
+Tensor attention_mass(const Tensor& q, const Tensor& k, const Bias& bias = {},
+                      const Ids& windows = {}, int64_t first = 0);
 
 }  // namespace farsight

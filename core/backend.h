@@ -45,9 +45,9 @@ enum class Map { kGelu, kGeluTanh, kExp, kLog1p, kSigmoid };
 /// Layouts of the pairs that a rotation turns: (0,1), (2,3), … or (0, D/2), (1, D/2 + 1), …
 enum class PairLayout { kInterleaved, kHalves };
 
-/// Where the kernels find what is added to the scaled scores: entry (h, i, j), i and j being
-/// absolute positions, is base[h * head_stride + i * row_stride + j]. A dense (H, T, T) bias has
-/// row stride T; a relative one, whose rows are shifted copies of each other, has row stride -1.
+/// Where the kernels find what is added to the scaled scores of head h, the call's query i and the
+/// key at position j: base[h * head_stride + i * row_stride + j]. A dense (H, Tq, Tk) bias has row
+/// stride Tk; a relative one, whose rows are shifted copies of each other, has row stride -1.
 /// A null base means no bias.
 struct BiasView {
   const real* base = nullptr;
@@ -63,6 +63,14 @@ struct AttentionSizes {
   int64_t offset;                    // position of the first query; offset + Tq <= Tk
   real scale;                        // multiplies q·k before the bias is added
   const int32_t* windows = nullptr;  // (H) in this backend's memory, 0 = unlimited; null = all 0
+};
+
+/// The keys and values that one head of a generating model remembers, in rings: the row of position
+/// p is p % capacity. Both (B, capacity, D). The structures themselves lie in host memory.
+struct HeadCache {
+  real* keys;
+  real* values;
+  int64_t capacity;
 };
 
 /// Constants of one AdamW step (Loshchilov & Hutter 2019), bias corrections already computed.
@@ -138,6 +146,19 @@ class Backend {
   virtual void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
                                   const real* lse, const real* q, const real* k, const real* v,
                                   const BiasView& bias, const AttentionSizes& sizes) = 0;
+  /// mass (H, Tk): the probability that goes to the key d positions before its query, summed over
+  /// sequences and over queries `first` and later. lse as attention() leaves it.
+  virtual void attention_mass(real* mass, const real* lse, const real* q, const real* k,
+                              const BiasView& bias, const AttentionSizes& sizes, int64_t first) = 0;
+  /// Puts the keys and values (B, T, H, D) of positions `first` … `first + T - 1` into the caches
+  /// of H heads; of more than a head's capacity, the last ones.
+  virtual void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,
+                           int64_t B, int64_t T, int64_t H, int64_t D) = 0;
+  /// y (B, 1, H, D): attention of one query (B, 1, H, D) at `position` to the latest keys that its
+  /// head remembers, its own among them. Row 0 of the bias is the query's.
+  virtual void cache_attention(real* y, const real* q, const HeadCache* caches,
+                               const BiasView& bias, int64_t position, int64_t B, int64_t H,
+                               int64_t D) = 0;
 
   // Loss and optimizer -------------------------------------------------------------------------
   /// loss (N) = lse - logits[target], lse (N) = log sum exp of each row of logits (N, V); correct

@@ -33,8 +33,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
   return view;
 }
 
-const Tensor& Tensor::track() const {
-  node_->differentiable = true;
+const Tensor& Tensor::track(bool differentiable) const {
+  node_->differentiable = differentiable;
   return *this;
 }
 

@@ -38,8 +38,8 @@ class Tensor {
 
   /// Whether gradients flow here: a parameter, or an op's output that depends on one.
   bool differentiable() const { return node_->differentiable; }
-  /// Marks a leaf (a parameter, or an input under study) as differentiable.
-  const Tensor& track() const;
+  /// Marks a leaf (a parameter, or an input under study) as differentiable, or no longer so.
+  const Tensor& track(bool differentiable = true) const;
   /// Whether backward has brought (or somebody has asked for) a gradient.
   bool has_grad() const { return node_->grad != nullptr; }
   /// The gradient, zero when first asked for; null if nothing is to flow here.

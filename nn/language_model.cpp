@@ -1,6 +1,7 @@
 // The language model: see language_model.h.
 #include "nn/language_model.h"
 
+#include <bit>
 #include <cmath>
 
 #include "core/error.h"
@@ -50,6 +51,19 @@ double matrix_elements(const ModelConfig& config) {
                           (4 * C * C + 2 * C * static_cast<double>(hidden_width(config)));
 }
 
+const Bias& Memory::bias_for(PositionScheme& position, const Positions& queries) {
+  int64_t reach = 0;
+  for (const KeyValueCache& block : blocks)
+    reach = std::max(reach, std::min(queries.end, block.longest()));
+  const bool first = tokens() == 0;  // all tokens at once, without a cache
+  if (bias.relative() && bias.values.shape()[1] >= (first ? queries.end : reach)) return bias;
+  bias = position.bias(queries);
+  // One that depends on distance alone serves later tokens too, if it reaches farther.
+  const auto farther = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(queries.end)));
+  if (bias.relative()) bias = position.bias({queries.begin, farther});
+  return bias;
+}
+
 Block::Block(const ModelConfig& config, Backend& backend)
     : attention_norm_(config.width, backend),
       attention_(config.width, config.heads, config.deviation, residual_deviation(config), backend),
@@ -84,31 +98,65 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
     add_child("blocks." + std::to_string(i), *blocks_.back());
   }
   add_child("norm", norm_);
-  if (!config.windows.empty()) {
-    std::vector<int32_t> windows(config.heads, static_cast<int32_t>(config.windows[0]));
-    if (config.windows.size() > 1) windows.assign(config.windows.begin(), config.windows.end());
-    windows_ = Ids(windows, backend);
-  }
+  std::vector<int64_t> windows = config.windows;
+  if (windows.size() == 1) windows.assign(config.heads, windows[0]);
+  set_windows(Windows(config.blocks, windows));
   initialize(seed);
 }
 
-Tensor LanguageModel::hidden(const Ids& tokens, int64_t B, Dropout& dropout) {
+void LanguageModel::set_windows(Windows windows) {
+  check(static_cast<int64_t>(windows.size()) == config_.blocks, "windows for ", windows.size(),
+        " blocks, and the model has ", config_.blocks);
+  window_ids_.clear();
+  for (const std::vector<int64_t>& block : windows) {
+    std::vector<int32_t> ids(block.begin(), block.end());
+    window_ids_.push_back(ids.empty() ? Ids() : Ids(ids, backend_));
+  }
+  windows_ = std::move(windows);
+}
+
+Tensor LanguageModel::embed(const Ids& tokens, int64_t B) const {
   const int64_t T = tokens.size() / B;
   check(T > 0 && B * T == tokens.size(), tokens.size(), " tokens are no ", B,
         " sequences of one length");
-  Tensor x = embedding(embedding_, tokens).reshape({B, T, config_.width});
+  return embedding(embedding_, tokens).reshape({B, T, config_.width});
+}
+
+Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
+  const int64_t B = embedded.shape()[0], T = embedded.shape()[1];
+  const int64_t begin = pass.memory ? pass.memory->tokens() : 0;
+  const Positions positions{begin, begin + T};
+  Tensor x = embedded;
   if (position_->embedding_scale() != 1) x = scale(x, position_->embedding_scale());
-  if (const Tensor positions = position_->embed(T); positions.defined())
-    x = add_to_each(x, positions);
-  x = dropout(x);
-  const AttentionContext context{*position_, position_->bias(T), windows_};
-  for (const auto& block : blocks_) x = (*block)(x, context, dropout);
+  if (const Tensor table = position_->embed(positions); table.defined()) x = add_to_each(x, table);
+  x = pass.dropout(x);
+  AttentionContext context{*position_, positions, {}, {}, nullptr, pass.mass};
+  context.bias =
+      pass.memory ? pass.memory->bias_for(*position_, positions) : position_->bias(positions);
+  for (int64_t i = 0; i < config_.blocks; ++i) {
+    context.windows = window_ids_[i];
+    if (pass.memory) context.cache = &pass.memory->blocks[i];
+    x = (*blocks_[i])(x, context, pass.dropout);
+  }
   return norm_(x).reshape({B * T, config_.width});
 }
 
 Tensor LanguageModel::losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout,
                              Tensor* correct) {
-  return cross_entropy(hidden(tokens, B, dropout), head_, targets, correct);
+  return cross_entropy(hidden(embed(tokens, B), {dropout}), head_, targets, correct);
+}
+
+Memory LanguageModel::new_memory() const {
+  Memory memory;
+  for (const std::vector<int64_t>& windows : windows_)
+    memory.blocks.emplace_back(config_.heads, windows);
+  return memory;
+}
+
+Tensor LanguageModel::next_logits(const Ids& tokens, Memory& memory) {
+  const Tensor rows = hidden(embed(tokens, 1), {.memory = &memory});
+  const Ids last(std::vector<int32_t>{static_cast<int32_t>(tokens.size() - 1)}, backend_);
+  return linear(embedding(rows, last), head_);
 }
 
 }  // namespace farsight

@@ -26,6 +26,24 @@ struct ModelConfig {
   std::vector<int64_t> windows;  // none, one for all heads, or one for each; 0 = unlimited
 };
 
+/// What a model remembers of the tokens it has seen while it generates.
+struct Memory {
+  std::vector<KeyValueCache> blocks;
+  Bias bias;
+
+  int64_t tokens() const { return blocks.empty() ? 0 : blocks[0].tokens(); }
+
+  /// The scheme's bias for these queries; a relative one is kept for as long as it reaches.
+  const Bias& bias_for(PositionScheme& position, const Positions& queries);
+};
+
+/// What may come with a forward pass.
+struct Pass {
+  Dropout dropout{};
+  Memory* memory = nullptr;             // the tokens follow those it holds, and join them
+  std::vector<Tensor>* mass = nullptr;  // receives each block's; see AttentionContext
+};
+
 /// Elements of the weight matrices, which are nearly all of a model's parameters: known before
 /// memory is taken for them.
 double matrix_elements(const ModelConfig& config);
@@ -53,23 +71,43 @@ class LanguageModel : public Module {
   const ModelConfig& config() const { return config_; }
   Backend& backend() const { return backend_; }
 
+  /// Each head's attention window in each block, 0 = unlimited; no windows at all for a block
+  /// without limits.
+  using Windows = std::vector<std::vector<int64_t>>;
+  const Windows& windows() const { return windows_; }
+  /// Replaces them, for evaluation under other windows than in training.
+  void set_windows(Windows windows);
+
   /// Negative log-likelihood in nats of each target: (B * T). `tokens` and `targets` hold B
   /// sequences one after the other. `correct`, if given, receives 1 where the target is the
   /// likeliest token. Throws Error if the scheme cannot reach the length.
   Tensor losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout = {},
                 Tensor* correct = nullptr);
 
- private:
-  /// The last layer norm's output: (B * T, C).
-  Tensor hidden(const Ids& tokens, int64_t B, Dropout& dropout);
+  /// The scores of every token to come next after `tokens`: (1, V). Throws Error if the scheme
+  /// cannot reach so far.
+  Tensor next_logits(const Ids& tokens, Memory& memory);
+  /// An empty memory for this model, its rings as long as its windows.
+  Memory new_memory() const;
 
+  /// The parts that losses() is made of, for who wants to look between them: embeddings of B
+  /// sequences (B, T, C); the last layer norm's output (B * T, C); the output projection (V, C).
+  Tensor embed(const Ids& tokens, int64_t B) const;
+  Tensor hidden(const Tensor& embedded, Pass pass = {});
+  const Tensor& head() const { return head_; }
+
+  /// The bias of queries at these positions; see PositionScheme.
+  Bias bias(const Positions& queries) { return position_->bias(queries); }
+
+ private:
   const ModelConfig config_;
   Backend& backend_;
   Tensor embedding_, head_;  // (V, C) each; the same tensor if tied
   std::unique_ptr<PositionScheme> position_;
   std::vector<std::unique_ptr<Block>> blocks_;
   LayerNorm norm_;
-  Ids windows_;
+  Windows windows_;
+  std::vector<Ids> window_ids_;  // by block
 };
 
 }  // namespace farsight

@@ -30,8 +30,12 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& contex
   Tensor q = query_(x).reshape(by_head);
   Tensor k = key_(x).reshape(by_head);
   const Tensor v = value_(x).reshape(by_head);
-  context.position.rotate(q, k);
-  return output_(attention(q, k, v, context.bias, context.windows).reshape(x.shape()));
+  context.position.rotate(q, k, context.positions);
+  if (context.mass)
+    context.mass->push_back(attention_mass(q, k, context.bias, context.windows, T / 2));
+  const Tensor mixed = context.cache ? context.cache->attend(q, k, v, context.bias)
+                                     : attention(q, k, v, context.bias, context.windows);
+  return output_(mixed.reshape(x.shape()));
 }
 
 FeedForward::FeedForward(int64_t width, int64_t hidden, Activation activation, double deviation,

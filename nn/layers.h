@@ -3,6 +3,7 @@
 
 #include "core/attention.h"
 #include "core/ops.h"
+#include "nn/cache.h"
 #include "nn/module.h"
 #include "nn/position.h"
 
@@ -40,11 +41,14 @@ class LayerNorm : public Module {
   const Tensor weight_, bias_;  // (C)
 };
 
-/// What all blocks share in one forward pass.
+/// What a block's attention needs besides its input.
 struct AttentionContext {
   PositionScheme& position;
+  Positions positions;  // of the queries
   Bias bias;
   Ids windows;
+  KeyValueCache* cache = nullptr;  // of this block: holds all before `positions`, and takes them in
+  std::vector<Tensor>* mass = nullptr;  // receives attention_mass() of the second half of queries
 };
 
 /// Multi-head causal self-attention.

@@ -13,18 +13,18 @@ std::map<std::string, const PositionEntry*>& registry() {
 
 }  // namespace
 
-Tensor PositionScheme::embed(int64_t) { return {}; }
-void PositionScheme::rotate(Tensor&, Tensor&) {}
-Bias PositionScheme::bias(int64_t) { return {}; }
+Tensor PositionScheme::embed(const Positions&) { return {}; }
+void PositionScheme::rotate(Tensor&, Tensor&, const Positions&) {}
+Bias PositionScheme::bias(const Positions&) { return {}; }
 
-Bias FixedBias::bias(int64_t length) {
-  if (!table_.defined() || table_.shape()[1] != length) {
+Bias FixedBias::bias(const Positions& queries) {
+  if (!table_.defined() || table_.shape()[1] < queries.end) {
     std::vector<real> table;
     for (int64_t head = 1; head <= heads_; ++head) {
-      const std::vector<double> row = values(head, length);
+      const std::vector<double> row = values(head, queries.end);
       table.insert(table.end(), row.rbegin(), row.rend());
     }
-    table_ = Tensor::from({heads_, length}, table, backend_);
+    table_ = Tensor::from({heads_, queries.end}, table, backend_);
   }
   return {table_};
 }

@@ -31,20 +31,29 @@ struct PositionConfig {
   double option(const std::string& name) const { return options.at(name); }
 };
 
+/// The positions of one forward pass: all from 0, or those behind a cache.
+struct Positions {
+  int64_t begin, end;
+
+  int64_t count() const { return end - begin; }
+  bool operator==(const Positions&) const = default;
+};
+
 class PositionScheme : public Module {
  public:
   /// Factor on the token embeddings.
   virtual real embedding_scale() const { return 1; }
 
-  /// (length, C), added to the token embeddings of each sequence; undefined = nothing. Throws
-  /// Error if the scheme cannot reach this length.
-  virtual Tensor embed(int64_t length);
+  /// (count, C), added to the token embeddings of each sequence; undefined = nothing. Throws Error
+  /// if the scheme cannot reach these positions.
+  virtual Tensor embed(const Positions& positions);
 
-  /// Turns queries and keys (B, T, H, D) before the scores.
-  virtual void rotate(Tensor& q, Tensor& k);
+  /// Turns queries and keys (B, count, H, D) before the scores.
+  virtual void rotate(Tensor& q, Tensor& k, const Positions& positions);
 
-  /// Added to the scaled scores of `length` positions; see Bias for its layout.
-  virtual Bias bias(int64_t length);
+  /// Added to the scaled scores of queries at these positions with keys at 0 … end - 1; see Bias
+  /// for its layout.
+  virtual Bias bias(const Positions& queries);
 };
 
 /// A scheme whose bias has no parameters and depends on head and distance alone.
@@ -52,7 +61,7 @@ class FixedBias : public PositionScheme {
  public:
   explicit FixedBias(const PositionConfig& config)
       : heads_(config.heads), backend_(*config.backend) {}
-  Bias bias(int64_t length) final;
+  Bias bias(const Positions& queries) final;
 
  protected:
   /// The biases of head h = 1 … H at distances 0 … length - 1.
@@ -62,7 +71,7 @@ class FixedBias : public PositionScheme {
 
  private:
   Backend& backend_;
-  Tensor table_;  // (H, T) for the length asked for last
+  Tensor table_;  // (H, T) for the longest reach asked for so far
 };
 
 /// f(distance) for each column of a relative bias over `length` positions: (length, 1). Learned

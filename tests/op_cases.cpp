@@ -110,6 +110,10 @@ std::vector<OpCase> op_cases(Backend& backend) {
   cases.push_back(attention_case("dense bias", 2, 5, 5, 2, 2, {2, 5, 5}, {}, backend));
   cases.push_back(attention_case("windows", 1, 9, 9, 3, 2, {}, {1, 4, 0}, backend));
   cases.push_back(attention_case("queries after a cache", 2, 3, 8, 2, 2, {2, 8}, {5, 0}, backend));
+  cases.push_back(
+      attention_case("a bias that reaches farther", 2, 3, 5, 2, 2, {2, 7}, {}, backend));
+  cases.push_back(
+      attention_case("dense bias after a cache", 2, 3, 5, 2, 2, {2, 3, 5}, {}, backend));
   cases.push_back(attention_case("several tiles", 1, 131, 131, 1, 2, {1, 131}, {}, backend));
   cases.push_back(
       attention_case("several tiles, a window", 1, 140, 140, 1, 2, {1, 140}, {9}, backend));

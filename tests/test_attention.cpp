@@ -33,9 +33,9 @@ std::vector<double> reference(const Tensor& q, const Tensor& k, const Tensor& v,
             score += qs[((b * Tq + i) * H + h) * D + d] * ks[((b * Tk + j) * H + h) * D + d];
           score /= std::sqrt(static_cast<double>(D));
           if (dense)
-            score += biases[(h * Tk + p) * Tk + j];
+            score += biases[(h * Tq + i) * Tk + j];
           else if (!biases.empty())
-            score += biases[h * Tk + Tk - 1 - (p - j)];
+            score += biases[(h + 1) * bias.values.shape()[1] - 1 - (p - j)];
           const double weight = std::exp(score);
           total += weight;
           for (int64_t d = 0; d < D; ++d) mixed[d] += weight * vs[((b * Tk + j) * H + h) * D + d];
@@ -45,6 +45,26 @@ std::vector<double> reference(const Tensor& q, const Tensor& k, const Tensor& v,
     }
   }
   return result;
+}
+
+/// The attention of reference() by distance, from the query `first` on, summed.
+std::vector<double> reference_mass(const Tensor& q, const Tensor& k, const Bias& bias,
+                                   const std::vector<int32_t>& windows, int64_t first) {
+  // With v = the unit vector of its key's position, y holds the probabilities.
+  const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], Tk = k.shape()[1];
+  std::vector<double> mass(H * Tk);
+  for (int64_t j = 0; j < Tk; ++j) {
+    std::vector<real> v(k.size(), 0);
+    const int64_t D = k.shape()[3];
+    for (int64_t b = 0; b < B; ++b)
+      for (int64_t h = 0; h < H; ++h) v[((b * Tk + j) * H + h) * D] = 1;
+    const auto y = reference(q, k, Tensor::from(k.shape(), v, cpu_backend()), bias, windows);
+    for (int64_t b = 0; b < B; ++b)
+      for (int64_t i = std::max(first, j - (Tk - Tq)); i < Tq; ++i)
+        for (int64_t h = 0; h < H; ++h)
+          mass[h * Tk + Tk - Tq + i - j] += y[((b * Tq + i) * H + h) * D];
+  }
+  return mass;
 }
 
 double largest_difference(const Tensor& a, const std::vector<double>& b) {
@@ -63,7 +83,7 @@ TEST_CASE("attention agrees with its composition at awkward sizes") {
   for (const int64_t T : {1, 2, 31, 64, 65, 127, 129, 300}) {
     for (const int64_t Tq : {T, (T + 1) / 2}) {
       for (const int window : {0, 1, 7, 100}) {
-        for (const Shape& bias_shape : {Shape{}, Shape{2, T}, Shape{2, T, T}}) {
+        for (const Shape& bias_shape : {Shape{}, Shape{2, T}, Shape{2, T + 3}, Shape{2, Tq, T}}) {
           const Tensor q = random({2, Tq, 2, 5}), k = random({2, T, 2, 5}),
                        v = random({2, T, 2, 5});
           const Bias bias{bias_shape.rank() ? random(bias_shape) : Tensor()};
@@ -84,10 +104,26 @@ TEST_CASE("every scheme's attention agrees with its composition") {
     scheme->initialize(1);
     Tensor q = random({1, T, H, D}), k = random({1, T, H, D});
     const Tensor v = random({1, T, H, D});
-    scheme->rotate(q, k);
-    const Bias bias = scheme->bias(T);
+    scheme->rotate(q, k, {0, T});
+    const Bias bias = scheme->bias({0, T});
     INFO(entry->name);
     CHECK(largest_difference(attention(q, k, v, bias), reference(q, k, v, bias, {})) < 2e-5);
+  }
+}
+
+TEST_CASE("attention by distance agrees with its composition") {
+  for (const int64_t T : {1, 5, 70, 140}) {
+    for (const int64_t Tq : {T, (T + 1) / 2}) {
+      for (const int window : {0, 3}) {
+        const Tensor q = random({2, Tq, 2, 3}), k = random({2, T, 2, 3});
+        const Bias bias{random({2, T})};
+        const std::vector<int32_t> windows{window, 0};
+        const int64_t first = Tq / 3;
+        const Tensor mass = attention_mass(q, k, bias, Ids(windows, cpu_backend()), first);
+        INFO("T " << T << ", Tq " << Tq << ", window " << window);
+        CHECK(largest_difference(mass, reference_mass(q, k, bias, windows, first)) < 1e-4);
+      }
+    }
   }
 }
 
@@ -104,7 +140,7 @@ TEST_CASE("rotated scores depend on distance alone") {
     }
     Tensor q = Tensor::from({1, T, 1, D}, q_values, cpu_backend());
     Tensor k = Tensor::from({1, T, 1, D}, k_values, cpu_backend());
-    rotary->rotate(q, k);
+    rotary->rotate(q, k, {0, T});
     const auto qs = q.to_vector(), ks = k.to_vector();
     const auto score = [&](int64_t i, int64_t j) {
       double total = 0;

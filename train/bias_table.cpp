@@ -40,7 +40,7 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
   const auto scheme = make_position(
       options.model.position, {kHeadWidth * H, H, T, options.model.position_options, &backend});
   scheme->initialize(options.seed, "position.");  // as inside a model
-  const Tensor values = scheme->bias(T).values;
+  const Tensor values = scheme->bias({T - 1, T}).values;
   check(values.defined(), "the scheme '", options.model.position,
         "' adds no bias to the scores; see `farsight schemes`");
 
@@ -48,7 +48,7 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
   const int64_t per_head = values.size() / H;
   std::vector<BiasRow> rows;
   for (int64_t h = 0; h < H; ++h) {
-    // The newest query's row is the last one, and the newest key its last entry.
+    // A dense bias has one row here, the newest query's; the newest key is its last entry.
     for (const int64_t d : options.distances)
       rows.push_back({h + 1, d, static_cast<double>(all[(h + 1) * per_head - 1 - d])});
   }

@@ -9,7 +9,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "train/csv.h"
+#include "train/gnuplot.h"
 #include "train/plot.h"
+#include "train/table.h"
 
 namespace farsight {
 namespace {
@@ -33,32 +35,6 @@ struct Run {
   // What was evaluated: (length, stride) of each perplexity, (length, distance) of each bucket.
   std::set<std::pair<int64_t, int64_t>> windows, buckets;
 };
-
-/// Rows of fields as text, the first field to the left and the others to the right of columns that
-/// are as wide as they need to be. A row of one field is a heading.
-std::string aligned(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    if (row.size() < 2) continue;
-    widths.resize(row.size());
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::ostringstream table;
-  for (const auto& row : rows) {
-    table << row[0];
-    if (row.size() > 1) table << std::string(widths[0] - row[0].size(), ' ');
-    for (size_t i = 1; i < row.size(); ++i)
-      table << "  " << std::string(widths[i] - row[i].size(), ' ') << row[i];
-    table << '\n';
-  }
-  return table.str();
-}
-
-std::string fixed(double value, int digits) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(digits) << value;
-  return text.str();
-}
 
 /// Copies a run's rows behind its label. Throws Error where a field is not a finite number.
 template <class Columns>
@@ -118,16 +94,6 @@ std::string recall_table(const std::vector<Run>& runs, int64_t length) {
   return concat("\nRecall by distance, evaluated at ", length, "\n", aligned(rows));
 }
 
-/// The name of a run's folder, also where it is given as "." or "runs/alibi/".
-std::string label_of(const std::filesystem::path& folder) {
-  const auto whole = std::filesystem::absolute(folder / "").lexically_normal();
-  const std::string label = whole.parent_path().filename();
-  check(
-      label.find_first_of(",\"\r\n") == std::string::npos, folder.string(), ": '", label,
-      "' cannot name a run in a CSV, because of its comma, quote or line break; rename the folder");
-  return label;
-}
-
 Run read_run(const std::filesystem::path& folder, std::string& evaluations, std::string& recalls) {
   Run run;
   run.label = label_of(folder);
@@ -175,7 +141,8 @@ Plot extrapolation_plot(const std::vector<Run>& runs, const std::string& title) 
   for (const auto& [length, value] : runs[0].perplexity)
     plot.x_ticks.push_back(static_cast<double>(length));
   for (const Run& run : runs) {
-    Curve curve{run.label, {}};
+    Curve curve;
+    curve.label = run.label;
     for (const auto& [length, value] : run.perplexity)
       curve.points.emplace_back(static_cast<double>(length), value);
     plot.curves.push_back(curve);
@@ -193,7 +160,8 @@ Plot recall_plot(const std::vector<Run>& runs, int64_t length, int64_t trained) 
   for (const auto& [distance, bucket] : runs[0].recall.at(length))
     plot.x_ticks.push_back(static_cast<double>(distance));
   for (const Run& run : runs) {
-    Curve curve{run.label, {}};
+    Curve curve;
+    curve.label = run.label;
     for (const auto& [distance, bucket] : run.recall.at(length))
       curve.points.emplace_back(static_cast<double>(distance), 100 * bucket.accuracy);
     plot.curves.push_back(curve);
@@ -234,15 +202,8 @@ std::string compare(const CompareOptions& options) {
     files += write("recall.csv", recalls);
     plots.emplace_back("recall", recall_plot(runs, longest, shortest));
   }
-  for (const auto& [name, plot] : plots) {
-    const auto stem = options.out / name;
-    if (write_plot(stem, plot))
-      files += stem.string() + ".svg\n" + stem.string() + ".png\n";
-    else
-      files += stem.string() +
-               ".gp (the plot's script; no picture, because gnuplot was not found: "
-               "run make deps)\n";
-  }
+  for (const auto& [name, plot] : plots)
+    files += pictures_of(options.out / name, write_plot(options.out / name, plot));
   return report + "\nWritten:\n" + files;
 }
 

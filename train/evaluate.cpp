@@ -11,6 +11,8 @@
 #include "core/error.h"
 #include "train/csv.h"
 #include "train/log.h"
+#include "train/memory.h"
+#include "train/sequences.h"
 
 namespace farsight {
 namespace {
@@ -69,6 +71,39 @@ class Recall {
   std::map<int, RecallBucket> buckets_;
 };
 
+/// Sums losses by the length of the context before each target.
+class ByPosition {
+ public:
+  explicit ByPosition(int64_t length) {
+    for (int64_t quarter = 0, begin = 1; begin <= length; ++quarter) {
+      const auto end = static_cast<int64_t>(std::exp2(quarter / 4.0 + 0.25) + 1e-9) + 1;
+      if (end <= begin) continue;
+      buckets_.push_back({begin, end, 0, 0});
+      begin = end;
+    }
+  }
+
+  void add(int64_t context, double loss) {
+    PositionBucket& bucket = *std::find_if(buckets_.begin(), buckets_.end(),
+                                           [=](const auto& b) { return context < b.max_context; });
+    ++bucket.targets;
+    bucket.loss += loss;
+  }
+
+  std::vector<PositionBucket> buckets() const {
+    std::vector<PositionBucket> result;
+    for (PositionBucket bucket : buckets_) {
+      if (bucket.targets == 0) continue;
+      bucket.loss /= bucket.targets;
+      result.push_back(bucket);
+    }
+    return result;
+  }
+
+ private:
+  std::vector<PositionBucket> buckets_;
+};
+
 /// One line of the table of perplexities.
 std::string line_of(const Evaluation& e) {
   std::ostringstream line;
@@ -120,9 +155,10 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
         options.max_targets);
   check(text.size > length, text.name, ": has ", text.size, " tokens, too few for one window of ",
         length, " and the token after it; use a longer text or a smaller length");
-  check(text.vocabulary == model.config().vocabulary, text.name, ": has a vocabulary of ",
-        text.vocabulary, " and the model one of ", model.config().vocabulary,
-        "; use the data that it was trained on");
+  require_same_vocabulary(model, text);
+  require_memory(
+      forward_bytes(model.config(), static_cast<double>(std::max(length, options.tokens_per_pass))),
+      concat("an evaluation at length ", length));
 }
 
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,
@@ -137,6 +173,7 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   const std::vector<Window> windows = windows_of(result.targets, length, stride);
   const std::vector<RecallMark> no_marks;
   Recall recall(options.marks ? *options.marks : no_marks);
+  ByPosition by_position(length);
 
   Backend& backend = model.backend();
   const size_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / length);
@@ -167,6 +204,7 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
       for (int64_t i = count - scored; i < count; ++i) {
         const size_t at = (w - first) * T + i;
         result.nll += losses[at];
+        by_position.add(i + 1, losses[at]);
         recall.add(begin + i + 1, begin, losses[at], correct[at] != 0);
       }
       done += scored;
@@ -182,6 +220,7 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
   result.word_ppl = std::exp(result.nll / (text.words * share));
   result.bits_per_byte = result.nll / (std::numbers::ln2 * text.bytes * share);
   result.recall = recall.buckets();
+  result.by_position = by_position.buckets();
   return result;
 }
 
@@ -215,6 +254,15 @@ void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& eval
   for (const Evaluation& e : evaluations)
     stream << e.length << ',' << e.stride << ',' << e.targets << ',' << e.nll << ',' << e.token_ppl
            << ',' << e.word_ppl << ',' << e.bits_per_byte << '\n';
+}
+
+void write_by_position(std::ostream& stream, const std::vector<Evaluation>& evaluations) {
+  stream << "length,min_context,max_context,targets,loss\n" << std::setprecision(9);
+  for (const Evaluation& e : evaluations) {
+    for (const PositionBucket& b : e.by_position)
+      stream << e.length << ',' << b.min_context << ',' << b.max_context << ',' << b.targets << ','
+             << b.loss << '\n';
+  }
 }
 
 void write_recall(std::ostream& stream, const std::vector<Evaluation>& evaluations) {

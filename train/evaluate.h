@@ -31,13 +31,21 @@ struct RecallBucket {
   double best_loss = 0;  // of a reader who knows what stands in the same window, and guesses else
 };
 
+/// The loss of targets with at least min_context and fewer than max_context tokens before them in
+/// their window.
+struct PositionBucket {
+  int64_t min_context = 0, max_context = 0, targets = 0;
+  double loss = 0;  // mean, nats
+};
+
 struct Evaluation {
   int64_t length = 0, stride = 0, targets = 0;
-  double nll = 0;                    // nats, over all targets
-  double token_ppl = 0;              // exp(nll / targets)
-  double word_ppl = 0;               // exp(nll / words of the original text)
-  double bits_per_byte = 0;          // nll / (ln 2 * bytes of the original text)
-  std::vector<RecallBucket> recall;  // by powers of two of the distance; empty without marks
+  double nll = 0;                           // nats, over all targets
+  double token_ppl = 0;                     // exp(nll / targets)
+  double word_ppl = 0;                      // exp(nll / words of the original text)
+  double bits_per_byte = 0;                 // nll / (ln 2 * bytes of the original text)
+  std::vector<RecallBucket> recall;         // by powers of two of the distance; empty without marks
+  std::vector<PositionBucket> by_position;  // four for each doubling of the context
 };
 
 struct EvaluationOptions {
@@ -50,8 +58,8 @@ struct EvaluationOptions {
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
-/// Throws Error if the text is shorter than one window, has another vocabulary than the model, or
-/// the options make no sense.
+/// Throws Error if the text is shorter than one window, has another vocabulary than the model, the
+/// options make no sense, or this machine cannot hold such a window.
 void check_evaluation(const LanguageModel& model, const TokenSource& text,
                       const EvaluationOptions& options);
 
@@ -71,6 +79,9 @@ std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource
 
 /// length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations);
+
+/// length,min_context,max_context,targets,loss
+void write_by_position(std::ostream& stream, const std::vector<Evaluation>& evaluations);
 
 /// length,min_distance,max_distance,targets,loss,accuracy,best_loss
 void write_recall(std::ostream& stream, const std::vector<Evaluation>& evaluations);

@@ -1,32 +1,26 @@
-// The program: one subcommand per job, each a thin layer over the library that does it.
+// The program. Its commands that read text are here, since data/ stands alone; the others are in
+// training_commands.cpp and analysis_commands.cpp.
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
-#include <iomanip>
 #include <iostream>
 #include <iterator>
 
-#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "data/prepare.h"
 #include "data/token_file.h"
 #include "data/tokenizer.h"
-#include "train/bench.h"
-#include "train/bias_table.h"
-#include "train/compare.h"
-#include "train/evaluate.h"
+#include "train/commands.h"
 #include "train/log.h"
-#include "train/trainer.h"
 
 namespace farsight {
 namespace {
 
 /// A token file as the training code sees it.
-TokenSource source_of(const std::filesystem::path& path) {
+TokenSource open_tokens(const std::filesystem::path& path) {
   const auto file = std::make_shared<TokenFile>(path);
   const TokenHeader& header = file->header();
   return {path.string(),
@@ -36,15 +30,6 @@ TokenSource source_of(const std::filesystem::path& path) {
           header.bytes,
           header.fingerprint,
           [file](int64_t begin, std::span<int32_t> out) { file->read(begin, out); }};
-}
-
-/// Writes to a file, or to standard output where `path` is "-".
-void write_result(const std::string& path, const std::function<void(std::ostream&)>& write) {
-  if (path == "-") {
-    write(std::cout);
-  } else {
-    write_file(path, write);
-  }
 }
 
 std::string read_standard_input() {
@@ -121,140 +106,6 @@ void add_encode_and_decode(CLI::App& program) {
   });
 }
 
-void add_train(CLI::App& program, int& status) {
-  auto* command = program.add_subcommand("train", "train a model");
-  auto config = std::make_shared<Config>();
-  auto resume = std::make_shared<bool>(false);
-  add_settings(*command, *config);
-  command->add_flag("--resume", *resume, "go on from the checkpoint in --out, if there is one");
-  command->callback([command, config, resume, &status] {
-    read_config_file(*command);
-    check(!config->data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
-    use_threads(config->threads);
-    const std::filesystem::path data = config->data;
-    const TokenSource text = source_of(data / "train.bin");
-    TokenSource valid;
-    const bool has_valid = std::filesystem::exists(data / "valid.bin");
-    if (has_valid) valid = source_of(data / "valid.bin");
-    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, cpu_backend(), std::cout))
-      status = 130;  // what shells report of a program ended by Ctrl-C
-  });
-}
-
-struct EvalOptions {
-  std::string model, data, csv, recall_csv;
-  std::vector<int64_t> lengths;
-  int64_t stride = 0, max_targets = 0, threads = 0;
-};
-
-void run_eval(const EvalOptions& options) {
-  use_threads(options.threads);
-  const TrainedModel trained = load_checkpoint(options.model, cpu_backend());
-  const TokenSource text = source_of(options.data);
-  check(text.tokenizer == trained.tokenizer, options.data,
-        ": was made with another tokenizer than ",
-        "the model's training data; prepare it with --tokenizer-from that folder");
-  std::vector<RecallMark> marks;
-  const auto marks_path = std::filesystem::path(options.data).replace_extension(".marks.csv");
-  if (std::filesystem::exists(marks_path)) marks = read_marks(marks_path);
-  std::vector<int64_t> lengths = options.lengths;
-  if (lengths.empty()) lengths = {trained.config.model.length};
-
-  check(options.recall_csv.empty() || !marks.empty(), options.data, ": has no marks beside it (",
-        marks_path.filename().string(), ") to measure recall by; leave out --recall-csv");
-
-  EvaluationOptions settings;
-  settings.stride = options.stride;
-  settings.max_targets = options.max_targets;
-  if (!marks.empty()) settings.marks = &marks;
-  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings,
-                                            options.csv == "-" ? std::cerr : std::cout);
-  if (!options.csv.empty())
-    write_result(options.csv, [&](auto& stream) { write_evaluations(stream, evaluations); });
-  if (!options.recall_csv.empty())
-    write_result(options.recall_csv, [&](auto& stream) { write_recall(stream, evaluations); });
-}
-
-void add_eval(CLI::App& program) {
-  auto* command = program.add_subcommand("eval", "perplexity (and recall) at a list of lengths");
-  auto options = std::make_shared<EvalOptions>();
-  command->add_option("--model", options->model, "checkpoint")->required();
-  command->add_option("--data", options->data, "token file")->required();
-  command->add_option("--lengths", options->lengths, "evaluation lengths; default: as trained")
-      ->delimiter(',');
-  command->add_option("--stride", options->stride, "tokens between windows; 0 = no overlap")
-      ->capture_default_str();
-  command->add_option("--max-targets", options->max_targets, "score only the first ones; 0 = all")
-      ->capture_default_str();
-  command->add_option("--csv", options->csv, "results as CSV; - for standard output");
-  command->add_option("--recall-csv", options->recall_csv,
-                      "recall by distance at each length as CSV; the data needs marks");
-  command->add_option("--threads", options->threads, "threads; 0 = one per processor")
-      ->capture_default_str();
-  command->callback([options] { run_eval(*options); });
-}
-
-void add_compare(CLI::App& program) {
-  auto* command =
-      program.add_subcommand("compare", "tables and a plot of several runs' evaluations");
-  auto options = std::make_shared<CompareOptions>();
-  command->add_option("runs", options->runs, "folders with an eval.csv")->required();
-  command->add_option("--out", options->out, "folder of the tables and the plot")->required();
-  command->add_option("--title", options->title, "title of the plot")->capture_default_str();
-  command->callback([options] { std::cout << compare(*options); });
-}
-
-void add_schemes(CLI::App& program) {
-  program.add_subcommand("schemes", "list the positional schemes")->callback([] {
-    for (const PositionEntry* entry : PositionEntry::all()) {
-      std::cout << std::left << std::setw(14) << entry->name << entry->description << '\n';
-      for (const PositionOption& option : entry->options)
-        std::cout << "                --" << option.name << " (" << option.value << ")  "
-                  << option.description << '\n';
-    }
-  });
-}
-
-void add_bias(CLI::App& program) {
-  auto* command = program.add_subcommand("bias", "a scheme's bias by head and distance");
-  auto options = std::make_shared<BiasOptions>();
-  auto csv = std::make_shared<std::string>("-");
-  add_bias_options(*command, *options);
-  command->add_option("--csv", *csv, "file for the CSV; - for standard output")
-      ->capture_default_str();
-  command->callback([options, csv] {
-    const auto rows = bias_table(*options, cpu_backend());
-    write_result(*csv, [&](std::ostream& stream) { write_bias_table(stream, rows); });
-  });
-}
-
-void add_bench(CLI::App& program) {
-  auto* command = program.add_subcommand("bench", "time whole steps on random tokens");
-  auto options = std::make_shared<BenchOptions>();
-  auto threads = std::make_shared<int64_t>(0);
-  auto json = std::make_shared<bool>(false);
-  command->add_option("--mode", options->mode, "train or eval")->capture_default_str();
-  command->add_option("--shape", options->shape, "S, M or L")->capture_default_str();
-  command->add_option("--numbers", options->numbers,
-                      "blocks,width,heads,vocabulary,T,B instead of a named shape");
-  command->add_option("--precision", options->precision, "fp32")->capture_default_str();
-  command->add_option("--position", options->position, "positional scheme")->capture_default_str();
-  command->add_option("--steps", options->steps, "timed steps")->capture_default_str();
-  command->add_option("--threads", *threads, "threads; 0 = one per processor")
-      ->capture_default_str();
-  command->add_flag("--json", *json, "one line of JSON");
-  command->callback([options, threads, json] {
-    use_threads(*threads);
-    const nlohmann::json result = bench(*options, cpu_backend());
-    if (*json) {
-      std::cout << result.dump() << '\n';
-      return;
-    }
-    for (const auto& [name, value] : result.items())
-      std::cout << std::left << std::setw(20) << name << value.dump() << '\n';
-  });
-}
-
 int run(int argc, char** argv) {
   CLI::App program("farsight: transformers that see past their training length");
   program.require_subcommand(1);
@@ -262,12 +113,8 @@ int run(int argc, char** argv) {
   int status = 0;
   add_prepare(program);
   add_encode_and_decode(program);
-  add_train(program, status);
-  add_eval(program);
-  add_compare(program);
-  add_schemes(program);
-  add_bias(program);
-  add_bench(program);
+  add_training_commands(program, open_tokens, status);
+  add_analysis_commands(program, open_tokens);
   check_numbers(program);
   try {
     program.parse(argc, argv);

@@ -1,16 +1,13 @@
 // Line plots: see plot.h. Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 #include "train/plot.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <iomanip>
 #include <numeric>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "train/gnuplot.h"
 
 namespace farsight {
 namespace {
@@ -19,13 +16,6 @@ constexpr const char* kColours[] = {"#D55E00", "#0072B2", "#009E73", "#CC79A7",
                                     "#E69F00", "#56B4E9", "#000000", "#999933"};
 /// gnuplot's filled circle, square, triangles and diamond; with the colours, forty different pairs.
 constexpr int kMarks[] = {7, 5, 9, 11, 13};
-
-/// In single quotes, as gnuplot and the shell take a string literally.
-std::string quoted(const std::string& text, const std::string& quote_inside) {
-  std::string result = "'";
-  for (const char c : text) result += c == '\'' ? quote_inside : std::string(1, c);
-  return result + "'";
-}
 
 /// The y axis, from `lowest` to `highest`.
 struct Axis {
@@ -128,9 +118,9 @@ void write_axes(std::ostream& s, const Plot& plot, const Axis& axis) {
       s << (i ? ", " : "") << '"' << ticks[i] << "\" " << ticks[i];
     s << ")\n";
   };
-  s << "set title " << quoted(plot.title, "''") << " font ',17' offset 0,1\n"
-    << "set xlabel " << quoted(plot.x_label, "''") << " offset 0,-0.3\nset ylabel "
-    << quoted(plot.y_label, "''") << "\nset logscale x 2\nset xrange ["
+  s << "set title " << gnuplot_text(plot.title) << " font ',17' offset 0,1\n"
+    << "set xlabel " << gnuplot_text(plot.x_label) << " offset 0,-0.3\nset ylabel "
+    << gnuplot_text(plot.y_label) << "\nset logscale x 2\nset xrange ["
     << plot.x_ticks.front() / 1.15 << ':' << plot.x_ticks.back() * 1.15 << "]\nset yrange ["
     << axis.lowest << ':' << axis.highest << "]\n";
   // Numbers that would touch each other stand at a slant.
@@ -146,15 +136,16 @@ void write_axes(std::ostream& s, const Plot& plot, const Axis& axis) {
   size_t longest = 0;
   for (const Curve& curve : plot.curves) longest = std::max(longest, curve.label.size());
   // A letter of a label takes less than a margin's unit.
-  const size_t margin = 4 + 17 * std::min<size_t>(longest, 40) / 20;
+  const size_t margin = (plot.legend ? 9 : 4) + 17 * std::min<size_t>(longest, 40) / 20;
   s << "set grid xtics ytics linetype 1 linecolor rgb '#E0E0E0' linewidth 1\n"
     << "set border 3 linecolor rgb '#808080'\nset tics nomirror textcolor rgb '#404040'\n"
     << "set rmargin " << margin << "\nset tmargin 5\nset bmargin " << (crowded ? 5 : 4)
-    << "\nunset key\n";
+    << (plot.legend ? "\nset key at graph 1.02, graph 1 left top Left reverse samplen 2\n"
+                    : "\nunset key\n");
   if (plot.marked_x > 0)
     s << "set arrow from first " << plot.marked_x << ", graph 0 to first " << plot.marked_x
       << ", graph 1 nohead dashtype 2 linewidth 1.5 linecolor rgb '#606060' back\n"
-      << "set label " << quoted(plot.mark_label, "''") << " at first " << plot.marked_x
+      << "set label " << gnuplot_text(plot.mark_label) << " at first " << plot.marked_x
       << ", graph 1.035 center textcolor rgb '#606060'\n";
 }
 
@@ -167,22 +158,36 @@ void write_script(std::ostream& s, const Plot& plot) {
     s << "EOD\n";
   }
   write_axes(s, plot, axis);
-  const auto colour = [](size_t i) {
-    return concat("rgb '", kColours[i % std::size(kColours)], "'");
+  const auto colour_index = [&](size_t i) {
+    return plot.curves[i].colour < 0 ? i : static_cast<size_t>(plot.curves[i].colour);
+  };
+  const auto colour = [&](size_t i) {
+    return concat("rgb '", kColours[colour_index(i) % std::size(kColours)], "'");
+  };
+  const auto dashes = [&](size_t i) {
+    return plot.curves[i].dashes < 0 ? colour_index(i) / std::size(kColours)
+                                     : static_cast<size_t>(plot.curves[i].dashes);
   };
   const std::vector<double> shares = label_shares(plot, axis);
-  for (size_t i = 0; i < plot.curves.size(); ++i) {
+  for (size_t i = 0; !plot.legend && i < plot.curves.size(); ++i) {
     const auto& [x, y] = plot.curves[i].points.back();
     // A thin line leads from the point to its label.
     s << "set arrow from first " << x << ", graph " << axis.share(y) << " to graph 1.01, graph "
       << shares[i] << " nohead linewidth 1 linecolor " << colour(i) << '\n'
-      << "set label " << quoted(plot.curves[i].label, "''") << " at graph 1.02, graph " << shares[i]
+      << "set label " << gnuplot_text(plot.curves[i].label) << " at graph 1.02, graph " << shares[i]
       << " textcolor " << colour(i) << '\n';
   }
   s << "plot ";
-  for (size_t i = 0; i < plot.curves.size(); ++i)
-    s << (i ? ", \\\n     " : "") << "$curve" << i << " with linespoints linewidth 2.5 pointtype "
-      << kMarks[i % std::size(kMarks)] << " pointsize 1 linecolor " << colour(i);
+  for (size_t i = 0; i < plot.curves.size(); ++i) {
+    s << (i ? ", \\\n     " : "") << "$curve" << i << " title "
+      << gnuplot_text(plot.curves[i].label) << " with " << (plot.marks ? "linespoints" : "lines")
+      << " linewidth 2.5 ";
+    if (plot.marks)
+      s << "pointtype " << kMarks[i % std::size(kMarks)] << " pointsize 1 ";
+    else
+      s << "dashtype " << dashes(i) + 1 << ' ';
+    s << "linecolor " << colour(i);
+  }
   s << '\n';
 }
 
@@ -196,28 +201,7 @@ bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
       check(std::isfinite(x) && std::isfinite(y), "the curve ", curve.label, " has a point at ", x,
             ", ", y, "; it takes finite numbers only");
   }
-  // Absolute, so that gnuplot takes no name for an option.
-  const std::string script = std::filesystem::absolute(stem).string() + ".gp";
-  write_file(script, [&](std::ostream& stream) { write_script(stream, plot); });
-  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
-  // Names are shown as they are: without noenhanced, _ would be a subscript.
-  const std::pair<const char*, const char*> terminals[] = {
-      {"svg", "svg size 960,600 fontscale 1.3 font 'sans-serif,13'"},
-      {"png",
-       "pngcairo size 1440,900 fontscale 1.5 linewidth 1.5 pointscale 1.5 "
-       "font 'DejaVu Sans,13'"}};
-  for (const auto& [type, terminal] : terminals) {
-    const std::string picture = stem.string() + "." + type;
-    // In single quotes gnuplot takes everything literally; in double ones it runs `commands`.
-    const std::string settings =
-        concat("set terminal ", terminal, " noenhanced background '#FFFFFF'", "; set output ",
-               quoted(picture, "''"));
-    const std::string command =
-        concat("gnuplot -e ", quoted(settings, "'\\''"), " ", quoted(script, "'\\''"), " >&2");
-    const int status = std::system(command.c_str());
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
-  }
-  return true;
+  return draw(stem, [&](std::ostream& stream) { write_script(stream, plot); });
 }
 
 }  // namespace farsight

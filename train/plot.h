@@ -10,6 +10,9 @@ namespace farsight {
 struct Curve {
   std::string label;
   std::vector<std::pair<double, double>> points;
+  // Which colour and which dashes; by default a colour of its own and, without marks, dashes too
+  // once the colours begin again.
+  int colour = -1, dashes = -1;
 };
 
 struct Plot {
@@ -18,12 +21,13 @@ struct Plot {
   bool log_y = false;
   double marked_x = 0;  // a dashed line there, 0 = none
   std::string mark_label;
+  bool marks = true;          // at the points of the curves
+  bool legend = false;        // to the right, instead of a label at each curve's end
   std::vector<Curve> curves;  // up to forty are unlike each other
 };
 
-/// Writes STEM.gp, a gnuplot script that holds the data, and runs it for STEM.svg and STEM.png.
-/// Returns false, the script written, where gnuplot is not installed. Throws Error if it fails, or
-/// a curve is empty or has a point that is not finite.
+/// Draws STEM.svg and STEM.png as draw() does, false meaning that gnuplot is not installed. Throws
+/// Error if it fails, or a curve is empty or has a point that is not finite.
 bool write_plot(const std::filesystem::path& stem, const Plot& plot);
 
 }  // namespace farsight

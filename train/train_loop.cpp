@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "train/evaluate.h"
 #include "train/log.h"
+#include "train/memory.h"
 #include "train/trainer.h"
 
 namespace farsight {
@@ -63,32 +64,6 @@ class Log {
   std::ofstream stream_;
 };
 
-/// Bytes that training needs: seven numbers per parameter (value, gradient, two moments, and three
-/// copies while a checkpoint is saved), the activations kept for the backward pass, the gradients
-/// of one block of them, one chunk of logits, and what the program and its libraries take.
-double memory_estimate(const Config& config) {
-  constexpr double kProgram = 64 << 20;
-  const ModelConfig& m = config.model;
-  const double C = static_cast<double>(m.width);
-  const double rows = static_cast<double>(config.batch) * static_cast<double>(m.length);
-  const double hidden = m.feed_forward ? static_cast<double>(m.feed_forward) : 4 * C;
-  // Per block and row: 2 norms, q, k, v, attention, 2 outputs, 2 sums, and 2 in the feed-forward.
-  const double block = rows * (10 * C + 2 * hidden);
-  const double logits = std::min(rows * static_cast<double>(m.vocabulary),
-                                 static_cast<double>(std::max(kLogitChunk, m.vocabulary)));
-  return kProgram + sizeof(real) * (7 * matrix_elements(m) +
-                                    block * static_cast<double>(m.blocks + 1) + logits);
-}
-
-/// Throws before anything is taken if this machine cannot hold the run.
-void require_memory(const Config& config) {
-  const double needed = memory_estimate(config), here = machine_bytes();
-  constexpr double kMiB = 1 << 20;
-  check(needed <= here, "this run needs about ", std::llround(needed / kMiB),
-        " MiB and the machine has ", std::llround(here / kMiB),
-        " MiB; use a smaller model, --batch or --length");
-}
-
 void print_start(const Trainer& trainer, const TokenSource& train, const TokenSource* valid,
                  std::ostream& say) {
   const Config& c = trainer.config();
@@ -102,7 +77,7 @@ void print_start(const Trainer& trainer, const TokenSource& train, const TokenSo
   say << "\nrun      " << c.steps << " steps of " << c.batch * c.accumulate << " x " << m.length
       << " tokens, " << short_number(c.steps * c.batch * c.accumulate * m.length)
       << " in all, into " << c.out << "\nmachine  " << describe_machine() << "\nmemory   about "
-      << mib(memory_estimate(c)) << " MiB\n";
+      << mib(training_bytes(c)) << " MiB\n";
 }
 
 }  // namespace
@@ -125,7 +100,7 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
   }
   Config sized = config;
   sized.model.vocabulary = train.vocabulary;
-  require_memory(sized);
+  require_memory(training_bytes(sized), "this run");
 
   Trainer trainer(config, train, backend);
   std::vector<std::string> changes;

@@ -52,12 +52,21 @@ class CpuBackend final : public Backend {
   void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout, int64_t B,
                        int64_t T, int64_t H, int64_t D) override;
 
-  // attention.cpp and attention_backward.cpp
+  // attention.cpp, attention_backward.cpp and attention_mass.cpp
   void attention(real* y, real* lse, const real* q, const real* k, const real* v,
                  const BiasView& bias, const AttentionSizes& sizes) override;
   void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
                           const real* lse, const real* q, const real* k, const real* v,
                           const BiasView& bias, const AttentionSizes& sizes) override;
+
+  void attention_mass(real* mass, const real* lse, const real* q, const real* k,
+                      const BiasView& bias, const AttentionSizes& sizes, int64_t first) override;
+
+  // cache.cpp
+  void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first, int64_t B,
+                   int64_t T, int64_t H, int64_t D) override;
+  void cache_attention(real* y, const real* q, const HeadCache* caches, const BiasView& bias,
+                       int64_t position, int64_t B, int64_t H, int64_t D) override;
 
   // loss.cpp
   void cross_entropy(real* loss, real* lse, real* correct, const real* logits,

@@ -16,13 +16,13 @@ class Learned : public PositionScheme {
         table_(add_parameter("weight", {config.length, config.width}, normal(0.02), Decay::kYes,
                              *config.backend)) {}
 
-  Tensor embed(int64_t length) override {
-    check(length <= length_, "the scheme 'learned' has a table of ", length_,
-          " positions and cannot reach ", length, "; choose lengths up to ", length_,
+  Tensor embed(const Positions& positions) override {
+    check(positions.end <= length_, "the scheme 'learned' has a table of ", length_,
+          " positions and cannot reach ", positions.end, "; choose lengths up to ", length_,
           " or another scheme");
-    std::vector<int32_t> positions(length);
-    std::iota(positions.begin(), positions.end(), 0);
-    return embedding(table_, Ids(positions, table_.backend()));
+    std::vector<int32_t> rows(positions.count());
+    std::iota(rows.begin(), rows.end(), static_cast<int32_t>(positions.begin));
+    return embedding(table_, Ids(rows, table_.backend()));
   }
 
  private:

@@ -24,26 +24,27 @@ class Rotary : public PositionScheme {
     check(base_ > 1, "rotary-base must be greater than 1, not ", base_);
   }
 
-  void rotate(Tensor& q, Tensor& k) override {
-    const Tensor& table = angles(q.shape()[1]);
+  void rotate(Tensor& q, Tensor& k, const Positions& positions) override {
+    const Tensor& table = angles(positions);
     q = farsight::rotate(q, table, layout_);
     k = farsight::rotate(k, table, layout_);
   }
 
  private:
-  /// (length, D / 2, 2): cosine and sine of each pair's angle.
-  const Tensor& angles(int64_t length) {
-    if (!table_.defined() || table_.shape()[0] != length) {
+  /// (count, D / 2, 2): cosine and sine of each pair's angle.
+  const Tensor& angles(const Positions& positions) {
+    if (positions != positions_) {
       std::vector<real> table;
-      table.reserve(length * head_width_);
-      for (int64_t m = 0; m < length; ++m) {
+      table.reserve(positions.count() * head_width_);
+      for (int64_t m = positions.begin; m < positions.end; ++m) {
         for (int64_t pair = 0; pair < head_width_ / 2; ++pair) {
           const double angle = m * std::pow(base_, -2.0 * pair / head_width_);
           table.push_back(static_cast<real>(std::cos(angle)));
           table.push_back(static_cast<real>(std::sin(angle)));
         }
       }
-      table_ = Tensor::from({length, head_width_ / 2, 2}, table, backend_);
+      table_ = Tensor::from({positions.count(), head_width_ / 2, 2}, table, backend_);
+      positions_ = positions;
     }
     return table_;
   }
@@ -52,7 +53,8 @@ class Rotary : public PositionScheme {
   const double base_;
   const PairLayout layout_;
   Backend& backend_;
-  Tensor table_;  // for the length asked for last
+  Positions positions_{0, 0};
+  Tensor table_;  // for positions_, asked for last
 };
 
 const PositionEntry entry("rotary", "queries and keys turned by their positions",

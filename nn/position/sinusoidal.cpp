@@ -14,16 +14,18 @@ class Sinusoidal : public PositionScheme {
 
   real embedding_scale() const override { return std::sqrt(static_cast<real>(width_)); }
 
-  Tensor embed(int64_t length) override {
-    if (!table_.defined() || table_.shape()[0] != length) {
-      std::vector<real> table(length * width_);
-      for (int64_t m = 0; m < length; ++m) {
+  Tensor embed(const Positions& positions) override {
+    if (positions != positions_) {
+      std::vector<real> table;
+      table.reserve(positions.count() * width_);
+      for (int64_t m = positions.begin; m < positions.end; ++m) {
         for (int64_t c = 0; c < width_; ++c) {
           const double angle = m * std::pow(10000.0, -static_cast<double>(c / 2 * 2) / width_);
-          table[m * width_ + c] = static_cast<real>(c % 2 ? std::cos(angle) : std::sin(angle));
+          table.push_back(static_cast<real>(c % 2 ? std::cos(angle) : std::sin(angle)));
         }
       }
-      table_ = Tensor::from({length, width_}, table, backend_);
+      table_ = Tensor::from({positions.count(), width_}, table, backend_);
+      positions_ = positions;
     }
     return table_;
   }
@@ -31,7 +33,8 @@ class Sinusoidal : public PositionScheme {
  private:
   const int64_t width_;
   Backend& backend_;
-  Tensor table_;  // (T, C) for the length asked for last
+  Positions positions_{0, 0};
+  Tensor table_;  // (count, C) for positions_, asked for last
 };
 
 const PositionEntry entry("sinusoidal", "fixed sines and cosines added to the embeddings",

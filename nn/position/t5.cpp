@@ -26,7 +26,8 @@ class T5 : public PositionScheme {
       : table_(add_parameter("weight", {config.heads, kBuckets}, normal(0.02), Decay::kNo,
                              *config.backend)) {}
 
-  Bias bias(int64_t length) override {
+  Bias bias(const Positions& queries) override {
+    const int64_t length = queries.end;
     // Rows are picked by a product with one-hot rows: (H, 32) (T, 32)ᵀ.
     std::vector<real> one_hot(length * kBuckets, 0);
     for (int64_t c = 0; c < length; ++c) one_hot[c * kBuckets + bucket(length - 1 - c)] = 1;

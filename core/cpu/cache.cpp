@@ -1,0 +1,71 @@
+// Attention of one new token to what the heads remember. Each head has a ring of its own size, so
+// that one with a short window keeps little; the row of position p is p % capacity.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/cpu/cpu_backend.h"
+#include "core/cpu/parallel.h"
+#include "core/cpu/vector_math.h"
+
+namespace farsight {
+
+void CpuBackend::cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,
+                             int64_t B, int64_t T, int64_t H, int64_t D) {
+  parallel_rows(B * H, T * D, [=](int64_t unit) {
+    const int64_t b = unit / H, h = unit % H;
+    const auto& [keys, values, capacity] = caches[h];
+    for (int64_t t = std::max<int64_t>(0, T - capacity); t < T; ++t) {
+      const int64_t from = ((b * T + t) * H + h) * D;
+      const int64_t to = (b * capacity + (first + t) % capacity) * D;
+      std::copy_n(k + from, D, keys + to);
+      std::copy_n(v + from, D, values + to);
+    }
+  });
+}
+
+void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches,
+                                 const BiasView& bias, int64_t position, int64_t B, int64_t H,
+                                 int64_t D) {
+  const real scale = 1 / std::sqrt(static_cast<real>(D));
+  int64_t longest = 0;
+  for (int64_t h = 0; h < H; ++h) longest = std::max(longest, caches[h].capacity);
+  longest = std::min(longest, position + 1);
+  parallel_ranges(B * H, 2 * longest * D, [=](int64_t begin, int64_t end) {
+    std::vector<real> p(longest);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      const int64_t b = unit / H, h = unit % H;
+      const auto& [keys, values, capacity] = caches[h];
+      const int64_t count = std::min(capacity, position + 1), oldest = position + 1 - count;
+      const real* query = q + unit * D;
+      const auto row_of = [=](int64_t i) { return (b * capacity + (oldest + i) % capacity) * D; };
+
+      real largest = -std::numeric_limits<real>::infinity();
+      for (int64_t i = 0; i < count; ++i) {
+        const real* key = keys + row_of(i);
+        real score = 0;
+#pragma omp simd reduction(+ : score)
+        for (int64_t d = 0; d < D; ++d) score += query[d] * key[d];
+        p[i] = scale * score + (bias.base ? bias.base[h * bias.head_stride + oldest + i] : 0);
+        largest = std::max(largest, p[i]);
+      }
+      real total = 0;
+#pragma omp simd reduction(+ : total)
+      for (int64_t i = 0; i < count; ++i) {
+        p[i] = exp_fast(p[i] - largest);
+        total += p[i];
+      }
+      real* to = y + unit * D;
+      std::fill_n(to, D, real(0));
+      for (int64_t i = 0; i < count; ++i) {
+        const real weight = p[i] / total;
+        const real* value = values + row_of(i);
+#pragma omp simd
+        for (int64_t d = 0; d < D; ++d) to[d] += weight * value[d];
+      }
+    }
+  });
+}
+
+}  // namespace farsight

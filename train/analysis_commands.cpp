@@ -1,0 +1,175 @@
+// Commands that look into models, schemes and the program's speed.
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+
+#include "core/cpu/threads.h"
+#include "core/error.h"
+#include "train/bench.h"
+#include "train/bias_table.h"
+#include "train/commands.h"
+#include "train/compare.h"
+#include "train/field_report.h"
+#include "train/log.h"
+#include "train/table.h"
+
+namespace farsight {
+namespace {
+
+/// What field and attention share.
+struct AnalysisOptions {
+  std::vector<std::string> models;
+  std::string data, out;
+  std::vector<int64_t> lengths;
+  int64_t sequences = 64;
+  double share = 0.99;
+};
+
+void add_analysis_options(CLI::App& command, AnalysisOptions& options) {
+  command.add_option("--data", options.data, "token file")->required();
+  command.add_option("--lengths", options.lengths, "lengths in tokens; default: as trained")
+      ->delimiter(',');
+  command.add_option("--sequences", options.sequences, "sequences, evenly spaced in the text")
+      ->capture_default_str();
+  command.add_option("--out", options.out, "folder of CSV files and a plot");
+}
+
+std::vector<int64_t> lengths_or_trained(const AnalysisOptions& options, const TrainedModel& model) {
+  return options.lengths.empty() ? std::vector{model.config.model.length} : options.lengths;
+}
+
+void run_field(const AnalysisOptions& options, const OpenTokens& open) {
+  const TokenSource text = open(options.data);
+  NamedFields fields;
+  int64_t trained_length = 0;
+  ProgressBar bar;
+  for (const std::string& path : options.models) {
+    const TrainedModel trained = load_model(path, text);
+    const std::string name = label_of(std::filesystem::absolute(path).parent_path());
+    if (fields.empty()) trained_length = trained.config.model.length;
+    for (const int64_t length : lengths_or_trained(options, trained)) {
+      FieldOptions settings;
+      settings.length = length;
+      settings.sequences = options.sequences;
+      settings.threshold = options.share;
+      settings.progress = [&](int64_t done, int64_t total) {
+        bar.show(concat(name, ", length ", length), done, total);
+      };
+      fields.emplace_back(name, receptive_field(*trained.model, text, settings));
+    }
+  }
+  bar.erase();
+  std::cout << field_table(fields);
+  if (!options.out.empty())
+    std::cout << "\nWritten:\n" << write_field_report(options.out, fields, trained_length);
+}
+
+void add_field(CLI::App& program, const OpenTokens& open) {
+  auto* command = program.add_subcommand("field", "receptive fields of models, by gradients");
+  auto options = std::make_shared<AnalysisOptions>();
+  command->add_option("--model", options->models, "checkpoints")->required();
+  add_analysis_options(*command, *options);
+  command->add_option("--threshold", options->share, "share of the gradient that makes the field")
+      ->capture_default_str();
+  const auto threads = add_threads_option(*command);
+  command->callback([=] {
+    use_threads(*threads);
+    run_field(*options, open);
+  });
+}
+
+void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
+  const TokenSource text = open(options.data);
+  const TrainedModel trained = load_model(options.models.back(), text);
+  std::vector<AttentionMap> maps;
+  ProgressBar bar;
+  for (const int64_t length : lengths_or_trained(options, trained)) {
+    AttentionMapOptions settings;
+    settings.length = length;
+    settings.sequences = options.sequences;
+    settings.progress = [&](int64_t done, int64_t total) {
+      bar.show(concat("length ", length), done, total);
+    };
+    maps.push_back(attention_map(*trained.model, text, settings));
+  }
+  bar.erase();
+  std::cout << window_table(maps, options.share);
+  if (!options.out.empty())
+    std::cout << "\nWritten:\n" << write_attention_report(options.out, maps, options.share);
+}
+
+void add_attention(CLI::App& program, const OpenTokens& open) {
+  auto* command = program.add_subcommand("attention", "where the heads of a model look");
+  auto options = std::make_shared<AnalysisOptions>();
+  options->models.resize(1);
+  command->add_option("--model", options->models[0], "checkpoint")->required();
+  add_analysis_options(*command, *options);
+  command->add_option("--share", options->share, "share of the attention that a window holds")
+      ->capture_default_str();
+  const auto threads = add_threads_option(*command);
+  command->callback([=] {
+    use_threads(*threads);
+    run_attention(*options, open);
+  });
+}
+
+void add_schemes(CLI::App& program) {
+  program.add_subcommand("schemes", "list the positional schemes")->callback([] {
+    for (const PositionEntry* entry : PositionEntry::all()) {
+      std::cout << std::left << std::setw(14) << entry->name << entry->description << '\n';
+      for (const PositionOption& option : entry->options)
+        std::cout << "                --" << option.name << " (" << option.value << ")  "
+                  << option.description << '\n';
+    }
+  });
+}
+
+void add_bias(CLI::App& program) {
+  auto* command = program.add_subcommand("bias", "a scheme's bias by head and distance");
+  auto options = std::make_shared<BiasOptions>();
+  auto csv = std::make_shared<std::string>("-");
+  add_bias_options(*command, *options);
+  command->add_option("--csv", *csv, "file for the CSV; - for standard output")
+      ->capture_default_str();
+  command->callback([options, csv] {
+    const auto rows = bias_table(*options, cpu_backend());
+    write_result(*csv, [&](std::ostream& stream) { write_bias_table(stream, rows); });
+  });
+}
+
+void add_bench(CLI::App& program) {
+  auto* command = program.add_subcommand("bench", "time whole steps on random tokens");
+  auto options = std::make_shared<BenchOptions>();
+  auto json = std::make_shared<bool>(false);
+  command->add_option("--mode", options->mode, "train or eval")->capture_default_str();
+  command->add_option("--shape", options->shape, "S, M or L")->capture_default_str();
+  command->add_option("--numbers", options->numbers,
+                      "blocks,width,heads,vocabulary,T,B instead of a named shape");
+  command->add_option("--precision", options->precision, "fp32")->capture_default_str();
+  command->add_option("--position", options->position, "positional scheme")->capture_default_str();
+  command->add_option("--steps", options->steps, "timed steps")->capture_default_str();
+  const auto threads = add_threads_option(*command);
+  command->add_flag("--json", *json, "one line of JSON");
+  command->callback([options, threads, json] {
+    use_threads(*threads);
+    const nlohmann::json result = bench(*options, cpu_backend());
+    if (*json) {
+      std::cout << result.dump() << '\n';
+      return;
+    }
+    for (const auto& [name, value] : result.items())
+      std::cout << std::left << std::setw(20) << name << value.dump() << '\n';
+  });
+}
+
+}  // namespace
+
+void add_analysis_commands(CLI::App& program, const OpenTokens& open) {
+  add_field(program, open);
+  add_attention(program, open);
+  add_schemes(program);
+  add_bias(program);
+  add_bench(program);
+}
+
+}  // namespace farsight

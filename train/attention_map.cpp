@@ -1,0 +1,78 @@
+// Attention by distance: see attention_map.h.
+#include "train/attention_map.h"
+
+#include <cmath>
+#include <iomanip>
+#include <numeric>
+
+#include "core/error.h"
+#include "train/memory.h"
+#include "train/sequences.h"
+
+namespace farsight {
+
+int64_t HeadMap::window(double share) const {
+  double held = 0;
+  for (size_t d = 0; d < mass.size(); ++d) {
+    held += mass[d];
+    if (held >= share) return static_cast<int64_t>(d) + 1;
+  }
+  return static_cast<int64_t>(mass.size());
+}
+
+AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
+                           const AttentionMapOptions& options) {
+  const int64_t L = options.length, N = options.sequences, H = model.config().heads;
+  const EvenSequences sequences(model, text, L, N);
+  const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
+  require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L)),
+                 concat("an attention map at length ", L));
+
+  AttentionMap map{L, N, {}};
+  for (int64_t block = 1; block <= model.config().blocks; ++block)
+    for (int64_t head = 1; head <= H; ++head)
+      map.heads.push_back({block, head, std::vector<double>(L, 0)});
+  for (int64_t first = 0; first < N; first += per_pass) {
+    const int64_t B = std::min(per_pass, N - first);
+    std::vector<int32_t> tokens;
+    for (int64_t i = first; i < first + B; ++i) {
+      const std::vector<int32_t> sequence = sequences.read(i);
+      tokens.insert(tokens.end(), sequence.begin(), sequence.end() - 1);
+    }
+    std::vector<Tensor> masses;
+    model.hidden(model.embed(Ids(tokens, model.backend()), B), {.mass = &masses});
+    for (size_t block = 0; block < masses.size(); ++block) {
+      const std::vector<real> mass = masses[block].to_vector();
+      for (int64_t i = 0; i < H * L; ++i)
+        map.heads[block * H + i / L].mass[i % L] += static_cast<double>(mass[i]);
+    }
+    if (options.progress) options.progress(first + B, N);
+  }
+  for (HeadMap& head : map.heads) {
+    const double total = std::accumulate(head.mass.begin(), head.mass.end(), 0.0);
+    check(std::isfinite(total) && total > 0, text.name, ": the attention of block ", head.block,
+          ", head ", head.head, " adds up to ", total,
+          "; the model's parameters are damaged: use another checkpoint");
+    for (double& mass : head.mass) mass /= total;
+  }
+  return map;
+}
+
+void write_attention(std::ostream& stream, const std::vector<AttentionMap>& maps) {
+  stream << "length,block,head,distance,mass\n" << std::setprecision(9);
+  for (const AttentionMap& map : maps)
+    for (const HeadMap& head : map.heads)
+      for (int64_t d = 0; d < map.length; ++d)
+        stream << map.length << ',' << head.block << ',' << head.head << ',' << d << ','
+               << head.mass[d] << '\n';
+}
+
+void write_windows(std::ostream& stream, const std::vector<AttentionMap>& maps, double share) {
+  stream << "length,block,head,share,window\n" << std::setprecision(9);
+  for (const AttentionMap& map : maps)
+    for (const HeadMap& head : map.heads)
+      stream << map.length << ',' << head.block << ',' << head.head << ',' << share << ','
+             << head.window(share) << '\n';
+}
+
+}  // namespace farsight

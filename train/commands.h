@@ -1,0 +1,33 @@
+// The program's commands: each a thin layer over the library that does its job.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "train/checkpoint.h"
+#include "train/token_source.h"
+
+namespace farsight {
+
+/// Opens a token file as the training code sees it.
+using OpenTokens = std::function<TokenSource(const std::filesystem::path&)>;
+
+/// train, eval and compare. `status` becomes the program's exit status.
+void add_training_commands(CLI::App& program, const OpenTokens& open, int& status);
+
+/// field, attention, schemes, bias and bench.
+void add_analysis_commands(CLI::App& program, const OpenTokens& open);
+
+/// --threads, and the number it will hold.
+std::shared_ptr<int64_t> add_threads_option(CLI::App& command);
+
+/// The model of a checkpoint. Throws Error if the text is not tokenized as its training data were.
+TrainedModel load_model(const std::string& checkpoint, const TokenSource& text);
+
+/// Writes to a file, or to standard output where `path` is "-".
+void write_result(const std::string& path, const std::function<void(std::ostream&)>& write);
+
+}  // namespace farsight

@@ -1,0 +1,56 @@
+// Running gnuplot: see gnuplot.h.
+#include "train/gnuplot.h"
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace farsight {
+namespace {
+
+std::string in_single_quotes(const std::string& text, const std::string& quote_inside) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? quote_inside : std::string(1, c);
+  return result + "'";
+}
+
+}  // namespace
+
+std::string gnuplot_text(const std::string& text) { return in_single_quotes(text, "''"); }
+
+bool draw(const std::filesystem::path& stem,
+          const std::function<void(std::ostream&)>& write_script) {
+  // Absolute, so that gnuplot takes no name for an option.
+  const std::string script = std::filesystem::absolute(stem).string() + ".gp";
+  write_file(script, write_script);
+  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
+  // Names are shown as they are: without noenhanced, _ would be a subscript.
+  const std::pair<const char*, const char*> terminals[] = {
+      {"svg", "svg size 960,600 fontscale 1.3 font 'sans-serif,13'"},
+      {"png",
+       "pngcairo size 1440,900 fontscale 1.5 linewidth 1.5 pointscale 1.5 "
+       "font 'DejaVu Sans,13'"}};
+  for (const auto& [type, terminal] : terminals) {
+    // In single quotes gnuplot takes everything literally; in double ones it runs `commands`.
+    const std::string settings =
+        concat("set terminal ", terminal, " noenhanced background '#FFFFFF'", "; set output ",
+               gnuplot_text(stem.string() + "." + type));
+    const std::string command = concat("gnuplot -e ", in_single_quotes(settings, "'\\''"), " ",
+                                       in_single_quotes(script, "'\\''"), " >&2");
+    const int status = std::system(command.c_str());
+    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
+  }
+  return true;
+}
+
+std::string pictures_of(const std::filesystem::path& stem, bool drawn) {
+  return drawn ? stem.string() + ".svg\n" + stem.string() + ".png\n"
+               : stem.string() +
+                     ".gp (the plot's script; no picture, because gnuplot was not found: "
+                     "run make deps)\n";
+}
+
+}  // namespace farsight

@@ -1,0 +1,62 @@
+// Estimates of memory: see memory.h.
+#include "train/memory.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/ops.h"
+#include "train/log.h"
+
+namespace farsight {
+namespace {
+
+/// What the program and its libraries take.
+constexpr double kProgram = 64 << 20;
+
+double hidden_width(const ModelConfig& config) {
+  return static_cast<double>(config.feed_forward ? config.feed_forward : 4 * config.width);
+}
+
+double logit_bytes(const ModelConfig& config, double rows) {
+  const auto V = static_cast<double>(config.vocabulary);
+  return sizeof(real) * std::min(rows * V, std::max(static_cast<double>(kLogitChunk), V));
+}
+
+/// Activations of one block that the backward pass needs. Per row: 2 norms, q, k, v, attention,
+/// 2 outputs, 2 sums, and 2 in the feed-forward.
+double block_bytes(const ModelConfig& config, double rows) {
+  return sizeof(real) * rows * (10 * static_cast<double>(config.width) + 2 * hidden_width(config));
+}
+
+}  // namespace
+
+double backward_bytes(const ModelConfig& config, double tokens) {
+  // The activations of all blocks, and the gradients of one block's.
+  return kProgram + block_bytes(config, tokens) * static_cast<double>(config.blocks + 1) +
+         logit_bytes(config, tokens);
+}
+
+double forward_bytes(const ModelConfig& config, double tokens) {
+  // Nothing outlives its block: the residual stream, and what the widest op reads and writes.
+  const auto C = static_cast<double>(config.width);
+  const double widest = std::max(5 * C, C + 2 * hidden_width(config));
+  return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens);
+}
+
+double training_bytes(const Config& config) {
+  // Seven numbers per parameter: value, gradient, two moments, and three copies while a checkpoint
+  // is saved.
+  return sizeof(real) * 7 * matrix_elements(config.model) +
+         backward_bytes(config.model, static_cast<double>(config.batch) *
+                                          static_cast<double>(config.model.length));
+}
+
+void require_memory(double bytes, const std::string& job) {
+  constexpr double kMiB = 1 << 20;
+  const double here = machine_bytes();
+  check(bytes <= here, job, " needs about ", std::llround(bytes / kMiB),
+        " MiB and the machine has ", std::llround(here / kMiB),
+        " MiB; use a smaller model, batch or length");
+}
+
+}  // namespace farsight

@@ -1,0 +1,24 @@
+// How much memory a job will need, so that one that this machine cannot hold is refused before it
+// starts.
+#pragma once
+
+#include <string>
+
+#include "train/config.h"
+
+namespace farsight {
+
+/// Bytes that a training run needs, beside what the system takes.
+double training_bytes(const Config& config);
+
+/// Bytes of a forward and backward pass over `tokens` tokens through a model that is there.
+double backward_bytes(const ModelConfig& config, double tokens);
+
+/// Bytes of a forward pass over sequences of `length`, `tokens` tokens in all.
+double forward_bytes(const ModelConfig& config, double tokens);
+
+/// Throws Error, "JOB needs about … MiB and the machine has …", if this machine's memory is
+/// smaller.
+void require_memory(double bytes, const std::string& job);
+
+}  // namespace farsight

@@ -1,0 +1,18 @@
+// Loss by position in the window, as CSV and picture: where a model breaks.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "train/evaluate.h"
+
+namespace farsight {
+
+/// Writes position.csv and position.{svg,png} with one curve per length and the training length
+/// marked. Returns the files' names, a line each.
+std::string write_position_report(const std::filesystem::path& folder,
+                                  const std::vector<Evaluation>& evaluations,
+                                  int64_t trained_length);
+
+}  // namespace farsight

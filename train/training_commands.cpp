@@ -1,0 +1,136 @@
+// Commands that train and evaluate.
+#include <iostream>
+
+#include "core/cpu/threads.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "train/commands.h"
+#include "train/compare.h"
+#include "train/evaluate.h"
+#include "train/position_report.h"
+#include "train/trainer.h"
+
+namespace farsight {
+
+std::shared_ptr<int64_t> add_threads_option(CLI::App& command) {
+  auto threads = std::make_shared<int64_t>(0);
+  command.add_option("--threads", *threads, "threads; 0 = one per processor")
+      ->capture_default_str();
+  return threads;
+}
+
+TrainedModel load_model(const std::string& checkpoint, const TokenSource& text) {
+  TrainedModel trained = load_checkpoint(checkpoint, cpu_backend());
+  check(text.tokenizer == trained.tokenizer, text.name,
+        ": was made with another tokenizer than the training data of ", checkpoint,
+        "; prepare it with --tokenizer-from that folder");
+  return trained;
+}
+
+/// Writes to a file, or to standard output where `path` is "-".
+void write_result(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  if (path == "-") {
+    write(std::cout);
+  } else {
+    write_file(path, write);
+  }
+}
+
+namespace {
+
+void add_train(CLI::App& program, const OpenTokens& open, int& status) {
+  auto* command = program.add_subcommand("train", "train a model");
+  auto config = std::make_shared<Config>();
+  auto resume = std::make_shared<bool>(false);
+  add_settings(*command, *config);
+  command->add_flag("--resume", *resume, "go on from the checkpoint in --out, if there is one");
+  command->callback([command, config, resume, open, &status] {
+    read_config_file(*command);
+    check(!config->data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
+    use_threads(config->threads);
+    const std::filesystem::path data = config->data;
+    const TokenSource text = open(data / "train.bin");
+    TokenSource valid;
+    const bool has_valid = std::filesystem::exists(data / "valid.bin");
+    if (has_valid) valid = open(data / "valid.bin");
+    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, cpu_backend(), std::cout))
+      status = 130;  // what shells report of a program ended by Ctrl-C
+  });
+}
+
+struct EvalOptions {
+  std::string model, data, csv, recall_csv, by_position;
+  std::vector<int64_t> lengths;
+  int64_t stride = 0, max_targets = 0;
+};
+
+void run_eval(const EvalOptions& options, const OpenTokens& open) {
+  const TokenSource text = open(options.data);
+  const TrainedModel trained = load_model(options.model, text);
+  std::vector<RecallMark> marks;
+  const auto marks_path = std::filesystem::path(options.data).replace_extension(".marks.csv");
+  if (std::filesystem::exists(marks_path)) marks = read_marks(marks_path);
+  std::vector<int64_t> lengths = options.lengths;
+  if (lengths.empty()) lengths = {trained.config.model.length};
+
+  check(options.recall_csv.empty() || !marks.empty(), options.data, ": has no marks beside it (",
+        marks_path.filename().string(), ") to measure recall by; leave out --recall-csv");
+
+  EvaluationOptions settings;
+  settings.stride = options.stride;
+  settings.max_targets = options.max_targets;
+  if (!marks.empty()) settings.marks = &marks;
+  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings,
+                                            options.csv == "-" ? std::cerr : std::cout);
+  if (!options.csv.empty())
+    write_result(options.csv, [&](auto& stream) { write_evaluations(stream, evaluations); });
+  if (!options.recall_csv.empty())
+    write_result(options.recall_csv, [&](auto& stream) { write_recall(stream, evaluations); });
+  if (!options.by_position.empty())
+    std::cout << "\nWritten:\n"
+              << write_position_report(options.by_position, evaluations,
+                                       trained.config.model.length);
+}
+
+void add_eval(CLI::App& program, const OpenTokens& open) {
+  auto* command = program.add_subcommand("eval", "perplexity (and recall) at a list of lengths");
+  auto options = std::make_shared<EvalOptions>();
+  command->add_option("--model", options->model, "checkpoint")->required();
+  command->add_option("--data", options->data, "token file")->required();
+  command->add_option("--lengths", options->lengths, "evaluation lengths; default: as trained")
+      ->delimiter(',');
+  command->add_option("--stride", options->stride, "tokens between windows; 0 = no overlap")
+      ->capture_default_str();
+  command->add_option("--max-targets", options->max_targets, "score only the first ones; 0 = all")
+      ->capture_default_str();
+  command->add_option("--csv", options->csv, "results as CSV; - for standard output");
+  command->add_option("--recall-csv", options->recall_csv,
+                      "recall by distance at each length as CSV; the data needs marks");
+  command->add_option("--by-position", options->by_position,
+                      "loss by position in the window: FOLDER of a CSV and a plot");
+  const auto threads = add_threads_option(*command);
+  command->callback([=] {
+    use_threads(*threads);
+    run_eval(*options, open);
+  });
+}
+
+void add_compare(CLI::App& program) {
+  auto* command =
+      program.add_subcommand("compare", "tables and a plot of several runs' evaluations");
+  auto options = std::make_shared<CompareOptions>();
+  command->add_option("runs", options->runs, "folders with an eval.csv")->required();
+  command->add_option("--out", options->out, "folder of the tables and the plot")->required();
+  command->add_option("--title", options->title, "title of the plot")->capture_default_str();
+  command->callback([options] { std::cout << compare(*options); });
+}
+
+}  // namespace
+
+void add_training_commands(CLI::App& program, const OpenTokens& open, int& status) {
+  add_train(program, open, status);
+  add_eval(program, open);
+  add_compare(program);
+}
+
+}  // namespace farsight
