@@ -135,13 +135,28 @@ lint:  ## check layering, names, sizes and formatting
 format:  ## lay out all sources with clang-format
 	@clang-format -i $$(git ls-files '*.cpp' '*.h')
 
-SCHEMES := sinusoidal rotary alibi sandwich
+SCHEMES := sinusoidal,rotary,alibi,sandwich
 
 .PHONY: demo
 demo: $(BUILD)/farsight  ## train four schemes on the embedded corpus and compare them
 	@$(BUILD)/farsight prepare --embedded --out $(RUNS)/demo/data
-	@configs/compare.sh $(BUILD)/farsight configs/demo.toml $(RUNS)/demo/data $(RUNS)/demo \
-	  128,256,512,1024,2048 $(SCHEMES)
+	@$(BUILD)/farsight sweep --config configs/demo.toml --data $(RUNS)/demo/data \
+	  --out $(RUNS)/demo --vary position=$(SCHEMES)
+
+# SCALE multiplies the training steps of the paper's experiments; DATA is a folder of token files
+# to run them on, by default the embedded corpus.
+SCALE ?= 1
+EXPERIMENTS := schemes shift slope window dbar
+
+.PHONY: paper
+paper: $(BUILD)/farsight  ## run the paper's experiments; SCALE=4 trains longer
+	@[ -n "$(DATA)" ] || $(BUILD)/farsight prepare --embedded --out $(RUNS)/paper/data
+	@for experiment in $(EXPERIMENTS); do \
+	  echo; echo "==== $$experiment ===="; \
+	  $(BUILD)/farsight sweep --config configs/paper/base.toml configs/paper/$$experiment.toml \
+	    --steps $(shell awk 'BEGIN { printf "%d", 1000 * $(SCALE) }') \
+	    --data $(or $(DATA),$(RUNS)/paper/data) --out $(RUNS)/paper/$$experiment || exit; \
+	done
 
 .PHONY: wikitext103
 wikitext103: $(BUILD)/farsight  ## train on WikiText-103 (WIKITEXT103=folder uses what is there)

@@ -38,6 +38,10 @@ const ModelConfig& checked(const ModelConfig& config) {
   return config;
 }
 
+PositionConfig position_config(const ModelConfig& config, Backend& backend) {
+  return {config.width, config.heads, config.length, config.position_options, &backend};
+}
+
 int64_t hidden_width(const ModelConfig& config) {
   return config.feed_forward ? config.feed_forward : 4 * config.width;
 }
@@ -81,6 +85,10 @@ Tensor Block::operator()(const Tensor& x, const AttentionContext& context, Dropo
   return add(mixed, dropout(feed_forward_(feed_forward_norm_(mixed))));
 }
 
+void check_model(const ModelConfig& config, Backend& backend) {
+  make_position(config.position, position_config(checked(config), backend));
+}
+
 LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend)
     : config_(checked(config)),
       backend_(backend),
@@ -89,8 +97,7 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
       head_(config.tied ? embedding_
                         : add_parameter("head.weight", {config.vocabulary, config.width},
                                         normal(config.deviation), Decay::kYes, backend)),
-      position_(make_position(config.position, {config.width, config.heads, config.length,
-                                                config.position_options, &backend})),
+      position_(make_position(config.position, position_config(config, backend))),
       norm_(config.width, backend) {
   add_child("position", *position_);
   for (int64_t i = 0; i < config.blocks; ++i) {

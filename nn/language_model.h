@@ -48,6 +48,9 @@ struct Pass {
 /// memory is taken for them.
 double matrix_elements(const ModelConfig& config);
 
+/// Throws Error if the configuration contradicts itself, naming the setting.
+void check_model(const ModelConfig& config, Backend& backend);
+
 /// x + attention(norm(x)), then x + feed_forward(norm(x)).
 class Block : public Module {
  public:

@@ -70,6 +70,23 @@ refuses 'halves must be' train --out new --position rotary --rotary-halves 2
 refuses 'shape' "$farsight" bench --shape Q
 refuses 'numbers' "$farsight" bench --numbers 1,2,3
 
+for command in field attention; do
+  refuses 'tokenizer' "$farsight" $command --model "$model" --data bytes/train.bin
+  refuses 'too few for 64 different sequences of 9999999' "$farsight" $command --model "$model" \
+    --data data/valid.bin --lengths 9999999
+  refuses 'number of sequences' "$farsight" $command --model "$model" --data data/valid.bin --sequences 0
+done
+refuses 'threshold' "$farsight" field --model "$model" --data data/valid.bin --threshold 1.5
+refuses 'share' "$farsight" attention --model "$model" --data data/valid.bin --share 0
+sweep() { "$farsight" sweep $small --data data --out new --position alibi "$@"; }
+refuses 'nothing to vary' sweep
+refuses "nearest known one is 'window'" sweep --vary windows=1,2
+refuses 'the run heads=3: heads = 3 does not divide' sweep --vary heads=2,3
+refuses 'sequences' sweep --vary seed=1,2 --sequences -1
+refuses 'valid.bin: not found' sweep --vary seed=1 --data bytes
+echo 'vary = "seed=1,2"' >sweep.toml
+refuses "sweep.toml: unknown setting 'vary'" train --out new --config sweep.toml
+
 # Configuration files.
 echo 'widht = 8' >typo.toml
 refuses "typo.toml: unknown setting 'widht'.*'width'" train --out new --config typo.toml

@@ -33,7 +33,7 @@ std::string recall_of(const std::vector<int64_t>& distances) {
 
 std::string comparison_error(const std::vector<std::filesystem::path>& runs,
                              const std::filesystem::path& out) {
-  return error_of([&] { compare({runs, out}); });
+  return error_of([&] { compare({single_runs(runs), out}); });
 }
 
 }  // namespace
@@ -89,10 +89,10 @@ TEST_CASE("compare shows perplexity, and recall beside the best possible, in ali
   const auto b = run_of(folder, "a_longer_name_than_most", {{128, "5.125"}, {1024, "4"}});
   folder.write("a/recall.csv", recall_of({8, 16, 4096}));
   folder.write("a_longer_name_than_most/recall.csv", recall_of({8, 16, 4096}));
-  const std::string report = compare({{a, b}, folder.path() / "out"});
+  const std::string report = compare({single_runs({a, b}), folder.path() / "out"});
   CHECK(contains(report,
                  "Perplexity per token by evaluation length (trained at 128)\n"
-                 "scheme                   128 (1x)  1024 (8x)\n"
+                 "run                      128 (1x)  1024 (8x)\n"
                  "a                           55.50    1054.26\n"
                  "a_longer_name_than_most      5.12       4.00\n"));
   // The single target at distance 4096 is in the CSV alone.

@@ -57,6 +57,24 @@ cmp a b || fail "an interrupted run's log differs"
 "$farsight" train --config small.toml --data data --out parts --steps 400 --rate 0.5 --resume >out
 grep -q 'changed  rate = 0.5 (was 0.001)' out || fail 'a changed setting is not mentioned'
 
+# A sweep that is interrupted goes on, with the same results as one that was not; files of settings
+# go before earlier ones.
+echo 'steps = 60' >first.toml
+printf 'steps = 300\nvary = ["position=alibi,none", "seed=1,2"]\nlengths = [32, 64]\n' >second.toml
+sweep=("$farsight" sweep --config small.toml first.toml second.toml --data data --sequences 2 --out)
+"${sweep[@]}" whole-sweep >out
+[ "$(grep -c 'run      300 steps' out)" = 4 ] || fail 'the later file does not go before'
+"${sweep[@]}" parts-sweep >out &
+until [ -e parts-sweep/alibi_seed=2/log.csv ]; do sleep 0.02; done
+kill -INT $!
+status=0
+wait $! || status=$?
+[ "$status" = 130 ] || fail "exit status $status after an interruption of a sweep"
+"${sweep[@]}" parts-sweep >out
+grep -q 'trained already: parts-sweep/alibi_seed=1/' out || fail 'the sweep did a run again'
+grep -q 'resumed  at step' out || fail 'the sweep did not go on'
+cmp whole-sweep/sweep.csv parts-sweep/sweep.csv || fail 'an interrupted sweep has other results'
+
 # Results on standard output are CSV alone.
 "$farsight" eval --model parts/checkpoint.safetensors --data data/valid.bin --lengths 32,2048 \
   --csv - >csv 2>/dev/null

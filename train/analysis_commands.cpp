@@ -79,6 +79,8 @@ void add_field(CLI::App& program, const OpenTokens& open) {
 }
 
 void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
+  check(options.share > 0 && options.share <= 1, "the share must be above 0 and at most 1, not ",
+        options.share);
   const TokenSource text = open(options.data);
   const TrainedModel trained = load_model(options.models.back(), text);
   std::vector<AttentionMap> maps;

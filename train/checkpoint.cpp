@@ -110,6 +110,21 @@ TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend
   return trained;
 }
 
+std::vector<std::string> changed_settings(const Config& now, const Config& before,
+                                          std::initializer_list<std::string> groups) {
+  const nlohmann::json is = settings_of(now, groups), was = settings_of(before, groups);
+  std::vector<std::string> changes;
+  for (const auto& [name, value] : is.items())
+    if (was[name] != value)
+      changes.push_back(concat(name, " = ", value.dump(), " (was ", was[name].dump(), ")"));
+  return changes;
+}
+
+RunState checkpoint_state(const std::filesystem::path& path) {
+  const Safetensors file(path);
+  return {config_of(file, path), file.metadata("tokenizer"), step_of(file, path)};
+}
+
 Resumed resume_checkpoint(const std::filesystem::path& path, const Config& config,
                           const std::string& tokenizer, const ParameterBlock& parameters,
                           const AdamW& optimizer) {
@@ -130,15 +145,7 @@ Resumed resume_checkpoint(const std::filesystem::path& path, const Config& confi
     copy_into(optimizer.first_moment(), offset, file.tensor(kFirst + name, tensor.shape()));
     copy_into(optimizer.second_moment(), offset, file.tensor(kSecond + name, tensor.shape()));
   }
-  Resumed resumed{step_of(file, path), {}};
-  const nlohmann::json training = settings_of(config, {"Training"});
-  const nlohmann::json training_before = settings_of(old, {"Training"});
-  for (const auto& [name, value] : training.items()) {
-    if (training_before[name] != value)
-      resumed.changes.push_back(
-          concat(name, " = ", value.dump(), " (was ", training_before[name].dump(), ")"));
-  }
-  return resumed;
+  return {step_of(file, path), changed_settings(config, old, {"Training"})};
 }
 
 }  // namespace farsight

@@ -29,6 +29,20 @@ void save_checkpoint(const std::filesystem::path& path, const Config& config,
 /// describe a model.
 TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend);
 
+/// What a checkpoint says of its run.
+struct RunState {
+  Config config;
+  std::string tokenizer;
+  int64_t step = 0;
+};
+
+/// Reads and verifies a whole checkpoint, but builds no model. Throws Error as load_checkpoint().
+RunState checkpoint_state(const std::filesystem::path& path);
+
+/// Settings of these groups (visit_settings) that differ, "rate = 0.002 (was 0.001)".
+std::vector<std::string> changed_settings(const Config& now, const Config& before,
+                                          std::initializer_list<std::string> groups);
+
 struct Resumed {
   int64_t step = 0;  // steps taken
   std::vector<std::string>

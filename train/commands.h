@@ -15,7 +15,7 @@ namespace farsight {
 /// Opens a token file as the training code sees it.
 using OpenTokens = std::function<TokenSource(const std::filesystem::path&)>;
 
-/// train, eval and compare. `status` becomes the program's exit status.
+/// train, sweep, eval and compare. `status` becomes the program's exit status.
 void add_training_commands(CLI::App& program, const OpenTokens& open, int& status);
 
 /// field, attention, schemes, bias and bench.

@@ -25,15 +25,18 @@ constexpr const char* kRecallColumns[] = {"length", "min_distance", "max_distanc
 constexpr int64_t kLeastTargets = 30;
 
 struct Bucket {
-  double accuracy, loss, best_loss;
+  double accuracy = 0, loss = 0, best_loss = 0;
 };
 
 struct Run {
   std::string label;
   std::map<int64_t, double> perplexity;                 // by length
+  std::map<int64_t, double> field;                      // empirical receptive field by length
   std::map<int64_t, std::map<int64_t, Bucket>> recall;  // by length and smallest distance
   // What was evaluated: (length, stride) of each perplexity, (length, distance) of each bucket.
   std::set<std::pair<int64_t, int64_t>> windows, buckets;
+  // Of several runs: the standard deviation of their perplexities.
+  std::map<int64_t, double> deviation;
 };
 
 /// Copies a run's rows behind its label. Throws Error where a field is not a finite number.
@@ -57,9 +60,51 @@ std::string header_of(const Columns& columns) {
   return line + '\n';
 }
 
+std::set<int64_t> lengths_of(const std::map<int64_t, double>& by_length) {
+  std::set<int64_t> lengths;
+  for (const auto& [length, value] : by_length) lengths.insert(length);
+  return lengths;
+}
+
+/// The shortest and the longest length, or the one that there is.
+template <class Value>
+std::set<int64_t> ends_of(const std::map<int64_t, Value>& by_length) {
+  return {by_length.begin()->first, by_length.rbegin()->first};
+}
+
+/// The mean of runs that differ in their seed.
+Run mean_of(const std::vector<Run>& runs, const std::string& label) {
+  Run mean = runs[0];
+  mean.label = label;
+  const auto count = static_cast<double>(runs.size());
+  for (auto& [length, value] : mean.perplexity) {
+    std::vector<double> values;
+    for (const Run& run : runs) values.push_back(run.perplexity.at(length));
+    const Spread spread = spread_of(values);
+    value = spread.mean;
+    if (runs.size() > 1) mean.deviation[length] = spread.deviation;
+  }
+  for (auto& [length, value] : mean.field) {
+    value = 0;
+    for (const Run& run : runs) value += run.field.at(length) / count;
+  }
+  for (auto& [length, buckets] : mean.recall) {
+    for (auto& [distance, bucket] : buckets) {
+      bucket = {};
+      for (const Run& run : runs) {
+        const Bucket& one = run.recall.at(length).at(distance);
+        bucket.accuracy += one.accuracy / count;
+        bucket.loss += one.loss / count;
+        bucket.best_loss += one.best_loss / count;
+      }
+    }
+  }
+  return mean;
+}
+
 std::string extrapolation_table(const std::vector<Run>& runs) {
   const int64_t shortest = runs[0].perplexity.begin()->first;
-  std::vector<std::vector<std::string>> rows(1, {"scheme"});
+  std::vector<std::vector<std::string>> rows(1, {"run"});
   for (const auto& [length, value] : runs[0].perplexity) {
     std::ostringstream head;
     head << length << " (" << std::setprecision(3) << static_cast<double>(length) / shortest
@@ -68,10 +113,23 @@ std::string extrapolation_table(const std::vector<Run>& runs) {
   }
   for (const Run& run : runs) {
     rows.push_back({run.label});
-    for (const auto& [length, value] : run.perplexity) rows.back().push_back(fixed(value, 2));
+    for (const auto& [length, value] : run.perplexity) {
+      const auto deviation = run.deviation.find(length);
+      rows.back().push_back(fixed(value, 2) + (deviation == run.deviation.end()
+                                                   ? ""
+                                                   : " ±" + fixed(deviation->second, 2)));
+    }
   }
-  return concat("Perplexity per token by evaluation length (trained at ", shortest, ")\n",
-                aligned(rows));
+  std::string title = concat("Perplexity per token by evaluation length (trained at ", shortest);
+  if (!runs[0].field.empty()) {
+    title += "), and empirical receptive field (tokens";
+    for (const int64_t length : ends_of(runs[0].field)) {
+      rows[0].push_back(concat("field at ", length));
+      for (size_t i = 0; i < runs.size(); ++i)
+        rows[i + 1].push_back(fixed(runs[i].field.at(length), 0));
+    }
+  }
+  return title + ")\n" + aligned(rows);
 }
 
 /// Accuracy and loss by distance at one evaluation length.
@@ -111,6 +169,11 @@ Run read_run(const std::filesystem::path& folder, std::string& evaluations, std:
     run.windows.emplace(length, table.integer(row, "stride"));
   }
   check(!run.perplexity.empty(), eval_path, ": holds no evaluation");
+  if (std::filesystem::exists(folder / "field.csv")) {
+    const Csv field = read_csv(folder / "field.csv");
+    for (size_t row = 0; row < field.rows(); ++row)
+      run.field[field.integer(row, "length")] = field.number(row, "empirical");
+  }
   if (!std::filesystem::exists(recall_path)) return run;
   const Csv recall = read_csv(recall_path);
   append_rows(recalls, run.label, recall, kRecallColumns);
@@ -171,20 +234,33 @@ Plot recall_plot(const std::vector<Run>& runs, int64_t length, int64_t trained) 
 
 }  // namespace
 
+std::vector<RunGroup> single_runs(const std::vector<std::filesystem::path>& folders) {
+  std::vector<RunGroup> groups;
+  for (const auto& folder : folders) groups.push_back({label_of(folder), {folder}});
+  return groups;
+}
+
 std::string compare(const CompareOptions& options) {
-  check(!options.runs.empty(), "no runs to compare");
+  check(!options.groups.empty(), "no runs to compare");
   std::string evaluations = header_of(kEvalColumns), recalls = header_of(kRecallColumns);
-  std::vector<Run> runs;
-  for (const auto& folder : options.runs) {
-    Run run = read_run(folder, evaluations, recalls);
-    for (size_t i = 0; i < runs.size(); ++i)
-      check(run.label != runs[i].label, options.runs[i].string(), " and ", folder.string(),
-            " are both called ", run.label, ", after the folder; rename one of them");
-    if (!runs.empty())
-      check(run.windows == runs[0].windows && run.buckets == runs[0].buckets, folder.string(),
-            " and ", options.runs[0].string(),
+  std::vector<Run> runs;  // a mean for each group
+  std::map<std::string, std::filesystem::path> folders;
+  Run first;
+  for (const RunGroup& group : options.groups) {
+    std::vector<Run> members;
+    for (const auto& folder : group.runs) {
+      Run run = read_run(folder, evaluations, recalls);
+      const auto [other, is_new] = folders.emplace(run.label, folder);
+      check(is_new, other->second.string(), " and ", folder.string(), " are both called ",
+            run.label, ", after the folder; rename one of them");
+      if (folders.size() == 1) first = run;
+      check(run.windows == first.windows && run.buckets == first.buckets &&
+                lengths_of(run.field) == lengths_of(first.field),
+            folder.string(), " and ", options.groups[0].runs[0].string(),
             " were not evaluated at the same lengths, strides and distances; evaluate them alike");
-    runs.push_back(std::move(run));
+      members.push_back(std::move(run));
+    }
+    runs.push_back(mean_of(members, group.label));
   }
   const auto write = [&](const char* name, const std::string& text) {
     write_file(options.out / name, [&](std::ostream& stream) { stream << text; });
@@ -197,8 +273,7 @@ std::string compare(const CompareOptions& options) {
   if (!runs[0].recall.empty()) {
     const int64_t shortest = runs[0].recall.begin()->first;
     const int64_t longest = runs[0].recall.rbegin()->first;
-    for (const int64_t length : std::set<int64_t>{shortest, longest})
-      report += recall_table(runs, length);
+    for (const int64_t length : ends_of(runs[0].recall)) report += recall_table(runs, length);
     files += write("recall.csv", recalls);
     plots.emplace_back("recall", recall_plot(runs, longest, shortest));
   }

@@ -34,6 +34,43 @@ std::string fault_of(const std::string& text, const char* expected) {
   return good ? "" : concat("'", text, "' is not ", expected);
 }
 
+/// Fills the options that nobody has set yet from one file.
+void read_one_file(CLI::App& app, const std::string& path) {
+  std::ifstream file(path);
+  check(file.is_open() && !std::filesystem::is_directory(path), path,
+        ": not found; --config takes a TOML file such as configs/demo.toml");
+
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(file);
+  } catch (const CLI::Error& error) {
+    fail(path, ": ", error.what());
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options())
+    if (option->get_configurable()) known.push_back(option->get_single_name());
+  std::set<std::string> seen;
+  for (const CLI::ConfigItem& item : items) {
+    check(item.parents.empty(), path, ": sections such as [",
+          item.parents.empty() ? "" : item.parents[0],
+          "] are not used; write all settings without one");
+    check(std::count(known.begin(), known.end(), item.name), path, ": unknown setting '", item.name,
+          "'; the nearest known one is '", nearest(item.name, known), "'");
+    check(seen.insert(item.name).second, path, ": ", item.name, " is set twice");
+    CLI::Option* option = app.get_option("--" + item.name);
+    const bool list = option->get_expected_max() > 1;
+    check(list || item.inputs.size() == 1, path, ": ", item.name, " takes one value, not ",
+          item.inputs.size());
+    if (option->count() > 0 || item.inputs.empty()) continue;  // [] is what a list starts as
+    try {
+      option->add_result(item.inputs);
+      option->run_callback();
+    } catch (const CLI::Error& error) {
+      fail(path, ": ", item.name, ": ", error.what());
+    }
+  }
+}
+
 }  // namespace
 
 void check_numbers(CLI::App& program) {
@@ -64,47 +101,21 @@ void add_settings(CLI::App& app, Config& config) {
     }
     if constexpr (std::is_same_v<Field, std::vector<int64_t>>) option->delimiter(',');
   });
-  app.add_option("--config", "TOML file of settings; the command line goes before it")
-      ->group("Files");
+  app.add_option("--config",
+                 "TOML files of settings; a later one goes before an earlier one, and "
+                 "the command line before all")
+      ->group("Files")
+      ->type_name("FILE ...")
+      ->take_all()
+      ->expected(1, 100)
+      ->configurable(false);
 }
 
 void read_config_file(CLI::App& app) {
-  const CLI::Option* given = app.get_option("--config");
-  if (given->count() == 0) return;
-  const std::string path = given->as<std::string>();
-  std::ifstream file(path);
-  check(file.is_open() && !std::filesystem::is_directory(path), path,
-        ": not found; --config takes a TOML file such as configs/demo.toml");
-
-  std::vector<CLI::ConfigItem> items;
-  try {
-    items = CLI::ConfigTOML().from_config(file);
-  } catch (const CLI::Error& error) {
-    fail(path, ": ", error.what());
-  }
-  std::vector<std::string> known;
-  Config any;
-  visit_settings(any, [&](const std::string& name, auto&, auto, auto) { known.push_back(name); });
-  std::set<std::string> seen;
-  for (const CLI::ConfigItem& item : items) {
-    check(item.parents.empty(), path, ": sections such as [",
-          item.parents.empty() ? "" : item.parents[0],
-          "] are not used; write all settings without one");
-    check(std::count(known.begin(), known.end(), item.name), path, ": unknown setting '", item.name,
-          "'; the nearest known one is '", nearest(item.name, known), "'");
-    check(seen.insert(item.name).second, path, ": ", item.name, " is set twice");
-    CLI::Option* option = app.get_option("--" + item.name);
-    const bool list = option->get_expected_max() > 1;
-    check(list || item.inputs.size() == 1, path, ": ", item.name, " takes one value, not ",
-          item.inputs.size());
-    if (option->count() > 0 || item.inputs.empty()) continue;  // [] is what a list starts as
-    try {
-      option->add_result(item.inputs);
-      option->run_callback();
-    } catch (const CLI::Error& error) {
-      fail(path, ": ", item.name, ": ", error.what());
-    }
-  }
+  if (app.get_option("--config")->count() == 0) return;
+  const auto paths = app.get_option("--config")->as<std::vector<std::string>>();
+  // The last file first: what is set stays.
+  for (auto path = paths.rbegin(); path != paths.rend(); ++path) read_one_file(app, *path);
 }
 
 std::string describe(const CLI::ParseError& error, CLI::App& program) {

@@ -93,11 +93,12 @@ void visit_settings(Config& config, const Visit& visit) {
 /// does not fit: CLI11 itself lets large ones saturate and takes "" for 0.
 void check_numbers(CLI::App& program);
 
-/// Adds every setting as an option, and --config FILE.
+/// Adds every setting as an option, and --config FILE…
 void add_settings(CLI::App& app, Config& config);
 
-/// Fills what the command line did not set from the TOML file given by --config, once `app` has
-/// parsed. Throws Error naming the file and, for an unknown key, the nearest known one.
+/// Fills what the command line did not set from the TOML files given by --config, once `app` has
+/// parsed: any option of `app` that is configurable(). Throws Error naming the file and, for an
+/// unknown key, the nearest known one.
 void read_config_file(CLI::App& app);
 
 /// A command line's fault in one line, with the nearest known option where one is unknown.

@@ -114,21 +114,6 @@ std::string line_of(const Evaluation& e) {
   return line.str();
 }
 
-/// What a reader wants to see of an evaluation with marks; "" without.
-std::string recall_table(const Evaluation& e) {
-  if (e.recall.empty()) return "";
-  std::ostringstream table;
-  table << std::fixed << "\nrecall by distance at length " << e.length
-        << ": loss in nats, of the best possible reader, and accuracy\n"
-        << "    distance    targets        loss        best    accuracy\n";
-  for (const RecallBucket& b : e.recall)
-    table << std::setw(12) << concat(b.min_distance, "-", b.max_distance - 1) << ' '
-          << std::setw(10) << b.targets << std::setprecision(3) << std::setw(12) << b.loss
-          << std::setw(12) << b.best_loss << std::setprecision(1) << std::setw(10)
-          << 100 * b.accuracy << " %\n";
-  return table.str();
-}
-
 }  // namespace
 
 std::vector<RecallMark> read_marks(const std::filesystem::path& path) {
@@ -143,6 +128,12 @@ std::vector<RecallMark> read_marks(const std::filesystem::path& path) {
           path.string(), ": row ", row + 1, " is no mark; run `farsight prepare` again");
   }
   return marks;
+}
+
+std::vector<RecallMark> marks_beside(const std::filesystem::path& data) {
+  auto path = data;
+  path.replace_extension(".marks.csv");
+  return std::filesystem::exists(path) ? read_marks(path) : std::vector<RecallMark>();
 }
 
 void check_evaluation(const LanguageModel& model, const TokenSource& text,
@@ -244,9 +235,21 @@ std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource
     bar.erase();
     say << line_of(evaluations.back()) << std::flush;
   }
-  say << recall_table(evaluations.front());
-  if (evaluations.size() > 1) say << recall_table(evaluations.back());
   return evaluations;
+}
+
+std::string recall_table(const Evaluation& e) {
+  if (e.recall.empty()) return "";
+  std::ostringstream table;
+  table << std::fixed << "\nrecall by distance at length " << e.length
+        << ": loss in nats, of the best possible reader, and accuracy\n"
+        << "    distance    targets        loss        best    accuracy\n";
+  for (const RecallBucket& b : e.recall)
+    table << std::setw(12) << concat(b.min_distance, "-", b.max_distance - 1) << ' '
+          << std::setw(10) << b.targets << std::setprecision(3) << std::setw(12) << b.loss
+          << std::setw(12) << b.best_loss << std::setprecision(1) << std::setw(10)
+          << 100 * b.accuracy << " %\n";
+  return table.str();
 }
 
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations) {

@@ -23,6 +23,9 @@ struct RecallMark {
 /// Marks from a CSV with the columns position,distance,choices, in order of position.
 std::vector<RecallMark> read_marks(const std::filesystem::path& path);
 
+/// The marks of a token file, DATA.marks.csv beside DATA.bin; none if there is no such file.
+std::vector<RecallMark> marks_beside(const std::filesystem::path& data);
+
 /// Recall of the marked tokens whose distance is in [min_distance, max_distance).
 struct RecallBucket {
   int64_t min_distance = 0, max_distance = 0, targets = 0;
@@ -71,11 +74,13 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
                     const EvaluationOptions& options);
 
 /// One evaluation for each length, all checked before the first begins. Prints to `say` a table of
-/// perplexities as they come and, with marks, recall at the first and the last length; shows a
-/// progress bar.
+/// perplexities as they come; shows a progress bar.
 std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
                                          const std::vector<int64_t>& lengths,
                                          EvaluationOptions options, std::ostream& say);
+
+/// What a reader wants to see of an evaluation with marks; "" without.
+std::string recall_table(const Evaluation& e);
 
 /// length,stride,targets,nll,token_ppl,word_ppl,bits_per_byte
 void write_evaluations(std::ostream& stream, const std::vector<Evaluation>& evaluations);

@@ -14,6 +14,12 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows);
 /// "3.14" with so many digits after the point.
 std::string fixed(double value, int digits);
 
+/// Mean and standard deviation (of a sample; 0 of one value).
+struct Spread {
+  double mean = 0, deviation = 0;
+};
+Spread spread_of(const std::vector<double>& values);
+
 /// The name of a run's folder, also where it is given as "." or "runs/alibi/". Throws Error if it
 /// cannot stand in a CSV.
 std::string label_of(const std::filesystem::path& folder);

@@ -15,7 +15,9 @@ constexpr uint64_t kBatchStream = 1;
 constexpr uint64_t kDropoutStream = uint64_t{1} << 63;
 constexpr uint64_t kDropoutsPerPass = 1 << 12;
 
-Config checked(Config config, const TokenSource& data) {
+}  // namespace
+
+void check_training(const Config& config, const TokenSource& data) {
   constexpr int64_t kMost = int64_t{1} << 40;  // keeps products of counts inside 64 bits
   const auto within = [](const char* name, auto value, auto low, auto high) {
     check(value >= low && value <= high, name, " must be ", low, " to ", high, ", not ", value);
@@ -39,6 +41,12 @@ Config checked(Config config, const TokenSource& data) {
   check(data.size > config.model.length, data.name, ": has ", data.size,
         " tokens, too few for one sequence of ", config.model.length,
         " and the token after it; use a longer text or a smaller --length");
+}
+
+namespace {
+
+Config checked(Config config, const TokenSource& data) {
+  check_training(config, data);
   config.model.vocabulary = data.vocabulary;
   return config;
 }

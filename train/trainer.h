@@ -11,6 +11,9 @@
 
 namespace farsight {
 
+/// Throws Error if a training setting makes no sense or the text is shorter than one sequence.
+void check_training(const Config& config, const TokenSource& train);
+
 /// A model in training. Same binary, settings, data and number of threads give the same bits.
 class Trainer {
  public:

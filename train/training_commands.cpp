@@ -8,6 +8,7 @@
 #include "train/compare.h"
 #include "train/evaluate.h"
 #include "train/position_report.h"
+#include "train/sweep.h"
 #include "train/trainer.h"
 
 namespace farsight {
@@ -43,7 +44,8 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
   auto config = std::make_shared<Config>();
   auto resume = std::make_shared<bool>(false);
   add_settings(*command, *config);
-  command->add_flag("--resume", *resume, "go on from the checkpoint in --out, if there is one");
+  command->add_flag("--resume", *resume, "go on from the checkpoint in --out, if there is one")
+      ->configurable(false);
   command->callback([command, config, resume, open, &status] {
     read_config_file(*command);
     check(!config->data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
@@ -58,6 +60,39 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
   });
 }
 
+void add_sweep(CLI::App& program, const OpenTokens& open, int& status) {
+  auto* command = program.add_subcommand(
+      "sweep", "train, evaluate and compare every combination of some settings' values");
+  auto options = std::make_shared<SweepOptions>();
+  add_settings(*command, options->base);
+  const char* const group = "Sweep";
+  command
+      ->add_option("--vary", options->vary, "SETTING=VALUE,VALUE,… ; over seeds, means are shown")
+      ->group(group)
+      ->take_all();
+  command
+      ->add_option("--lengths", options->lengths,
+                   "evaluation lengths; default: 1, 2, 4, 8 and 16 times the training length")
+      ->group(group)
+      ->delimiter(',');
+  command
+      ->add_option("--sequences", options->sequences,
+                   "sequences of each receptive field; 0 = measure none")
+      ->group(group)
+      ->capture_default_str();
+  command->add_option("--title", options->title, "title of the plot")->group(group);
+  command->callback([=, &status] {
+    read_config_file(*command);
+    check(!options->base.data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
+    check(options->sequences >= 0, "sequences must be 0 or more, not ", options->sequences);
+    use_threads(options->base.threads);
+    const std::filesystem::path data = options->base.data;
+    const TokenSource text = open(data / "train.bin"), valid = open(data / "valid.bin");
+    if (!sweep(*options, text, valid, marks_beside(data / "valid.bin"), cpu_backend(), std::cout))
+      status = 130;
+  });
+}
+
 struct EvalOptions {
   std::string model, data, csv, recall_csv, by_position;
   std::vector<int64_t> lengths;
@@ -67,29 +102,28 @@ struct EvalOptions {
 void run_eval(const EvalOptions& options, const OpenTokens& open) {
   const TokenSource text = open(options.data);
   const TrainedModel trained = load_model(options.model, text);
-  std::vector<RecallMark> marks;
-  const auto marks_path = std::filesystem::path(options.data).replace_extension(".marks.csv");
-  if (std::filesystem::exists(marks_path)) marks = read_marks(marks_path);
+  const std::vector<RecallMark> marks = marks_beside(options.data);
   std::vector<int64_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {trained.config.model.length};
 
-  check(options.recall_csv.empty() || !marks.empty(), options.data, ": has no marks beside it (",
-        marks_path.filename().string(), ") to measure recall by; leave out --recall-csv");
+  check(options.recall_csv.empty() || !marks.empty(), options.data,
+        ": has no marks beside it to measure recall by; leave out --recall-csv");
 
   EvaluationOptions settings;
   settings.stride = options.stride;
   settings.max_targets = options.max_targets;
   if (!marks.empty()) settings.marks = &marks;
-  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings,
-                                            options.csv == "-" ? std::cerr : std::cout);
+  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
+  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
+  say << recall_table(evaluations.front());
+  if (evaluations.size() > 1) say << recall_table(evaluations.back());
   if (!options.csv.empty())
     write_result(options.csv, [&](auto& stream) { write_evaluations(stream, evaluations); });
   if (!options.recall_csv.empty())
     write_result(options.recall_csv, [&](auto& stream) { write_recall(stream, evaluations); });
   if (!options.by_position.empty())
-    std::cout << "\nWritten:\n"
-              << write_position_report(options.by_position, evaluations,
-                                       trained.config.model.length);
+    say << "\nWritten:\n"
+        << write_position_report(options.by_position, evaluations, trained.config.model.length);
 }
 
 void add_eval(CLI::App& program, const OpenTokens& open) {
@@ -119,16 +153,21 @@ void add_compare(CLI::App& program) {
   auto* command =
       program.add_subcommand("compare", "tables and a plot of several runs' evaluations");
   auto options = std::make_shared<CompareOptions>();
-  command->add_option("runs", options->runs, "folders with an eval.csv")->required();
+  auto runs = std::make_shared<std::vector<std::filesystem::path>>();
+  command->add_option("runs", *runs, "folders with an eval.csv")->required();
   command->add_option("--out", options->out, "folder of the tables and the plot")->required();
   command->add_option("--title", options->title, "title of the plot")->capture_default_str();
-  command->callback([options] { std::cout << compare(*options); });
+  command->callback([options, runs] {
+    options->groups = single_runs(*runs);
+    std::cout << compare(*options);
+  });
 }
 
 }  // namespace
 
 void add_training_commands(CLI::App& program, const OpenTokens& open, int& status) {
   add_train(program, open, status);
+  add_sweep(program, open, status);
   add_eval(program, open);
   add_compare(program);
 }

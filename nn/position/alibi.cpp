@@ -1,9 +1,11 @@
 // ALiBi (Press et al. 2021): bias = -m_h d with fixed slopes m_h. For H a power of two the slopes
 // are 2^(-8h/H); otherwise those of the largest power of two c below H, followed by every second
-// slope (1st, 3rd, …) of 2c heads.
+// slope (1st, 3rd, …) of 2c heads. Exponents can be shifted, or all heads be given one slope: the
+// Sandwich paper's experiments on what makes the implicit window.
 #include <bit>
 #include <cmath>
 
+#include "core/error.h"
 #include "nn/position.h"
 
 namespace farsight {
@@ -11,20 +13,34 @@ namespace {
 
 class Alibi : public FixedBias {
  public:
-  using FixedBias::FixedBias;
+  explicit Alibi(const PositionConfig& config)
+      : FixedBias(config),
+        shift_(config.option("alibi-shift")),
+        slope_(config.option("alibi-slope")) {
+    check(std::fabs(shift_) <= 64, "alibi-shift must be -64 to 64, not ", shift_);
+    check(slope_ >= 0, "alibi-slope must be 0 or more, not ", slope_);
+  }
 
  private:
-  std::vector<double> values(int64_t head, int64_t length) const override {
+  double slope_of(int64_t head) const {
+    if (slope_ > 0) return slope_;
     const auto c = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(heads_)));
-    const double slope =
-        head <= c ? std::exp2(-8.0 * head / c) : std::exp2(-8.0 * (2 * (head - c) - 1) / (2 * c));
+    const double exponent = head <= c ? 8.0 * head / c : 8.0 * (2 * (head - c) - 1) / (2 * c);
+    return std::exp2(-exponent - shift_);
+  }
+
+  std::vector<double> values(int64_t head, int64_t length) const override {
     std::vector<double> row(length);
-    for (int64_t d = 0; d < length; ++d) row[d] = 0 - slope * d;
+    for (int64_t d = 0; d < length; ++d) row[d] = 0 - slope_of(head) * d;
     return row;
   }
+
+  const double shift_, slope_;
 };
 
-const PositionEntry entry("alibi", "a linear penalty on distance", make_scheme<Alibi>);
+const PositionEntry entry("alibi", "a linear penalty on distance", make_scheme<Alibi>,
+                          {{"alibi-shift", 0, "added to the exponents: slopes 2^-(8h/H + shift)"},
+                           {"alibi-slope", 0, "one slope for all heads; 0 = one for each"}});
 
 }  // namespace
 }  // namespace farsight
