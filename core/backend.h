@@ -154,6 +154,10 @@ class Backend {
   /// of H heads; of more than a head's capacity, the last ones.
   virtual void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,
                            int64_t B, int64_t T, int64_t H, int64_t D) = 0;
+  /// Into the first rows of each sequence of k, v (B, T, H, D): what the caches hold of positions
+  /// `first` … `end - 1`, the last that they have seen; 0 where a head's ring has let go of it.
+  virtual void cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end,
+                          int64_t B, int64_t T, int64_t H, int64_t D) = 0;
   /// y (B, 1, H, D): attention of one query (B, 1, H, D) at `position` to the latest keys that its
   /// head remembers, its own among them. Row 0 of the bias is the query's.
   virtual void cache_attention(real* y, const real* q, const HeadCache* caches,

@@ -7,9 +7,10 @@
 
 namespace farsight {
 
-KeyValueCache::KeyValueCache(int64_t heads, std::vector<int64_t> windows) : caches_(heads) {
-  windows.resize(heads, 0);
-  for (const int64_t window : windows) rings_.push_back({window, {}, {}});
+KeyValueCache::KeyValueCache(int64_t heads, const std::vector<int64_t>& windows,
+                             const Ids& window_ids)
+    : windows_(window_ids), caches_(heads) {
+  for (int64_t h = 0; h < heads; ++h) rings_.push_back({windows.empty() ? 0 : windows[h], {}, {}});
 }
 
 void KeyValueCache::reserve(int64_t tokens, int64_t B, int64_t D, Backend& backend) {
@@ -42,27 +43,50 @@ int64_t KeyValueCache::longest() const {
   return longest;
 }
 
+double KeyValueCache::bytes() const {
+  double total = 0;
+  for (const Ring& ring : rings_)
+    if (ring.keys.defined()) total += 2.0 * sizeof(real) * static_cast<double>(ring.keys.size());
+  return total;
+}
+
 Tensor KeyValueCache::attend(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias) {
   Backend& backend = q.backend();
   const int64_t B = q.shape()[0], T = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
-  reserve(tokens_ + T, B, D, backend);
-  if (tokens_ == 0) {
-    std::vector<int32_t> windows;
-    for (const Ring& ring : rings_) windows.push_back(static_cast<int32_t>(ring.window));
-    backend.cache_store(caches_.data(), k.data(), v.data(), 0, B, T, H, D);
-    tokens_ = T;
-    return attention(q, k, v, bias, Ids(windows, backend));
+  // How many earlier keys anybody can see; all where a dense bias counts from position 0.
+  const bool dense = bias.values.defined() && !bias.relative();
+  const int64_t past = dense ? tokens_ : std::min(tokens_, longest() - 1);
+  if (T == 1 && tokens_ > 0) {
+    BiasView view = view_of(bias, H, 1, past + 1);
+    if (view.base) view.base -= tokens_ - past;  // the kernel counts keys from position 0
+    store(k, v);
+    Tensor y(q.shape(), backend);
+    backend.cache_attention(y.data(), q.data(), caches_.data(), view, tokens_ - 1, B, H, D);
+    return y;
   }
-  check(T == 1, "a cache takes one token at a time after the first ones, not ", T);
-  // A relative bias need reach no farther back than the longest memory; keys count from position 0.
-  const int64_t reach = bias.relative() ? std::min(tokens_ + 1, longest()) : tokens_ + 1;
-  BiasView view = view_of(bias, H, 1, reach);
-  if (view.base) view.base -= tokens_ + 1 - reach;
-  backend.cache_store(caches_.data(), k.data(), v.data(), tokens_, B, 1, H, D);
-  Tensor y(q.shape(), backend);
-  backend.cache_attention(y.data(), q.data(), caches_.data(), view, tokens_, B, H, D);
-  ++tokens_;
-  return y;
+  // Several new tokens see each other, too: what is remembered and what is new, side by side.
+  Tensor all_k = k, all_v = v;
+  if (past > 0) {
+    const Shape shape{B, past + T, H, D};
+    all_k = Tensor(shape, backend);
+    all_v = Tensor(shape, backend);
+    backend.cache_load(all_k.data(), all_v.data(), caches_.data(), tokens_ - past, tokens_, B,
+                       past + T, H, D);
+    for (int64_t b = 0; b < B; ++b) {
+      const int64_t to = (b * (past + T) + past) * H * D, from = b * T * H * D;
+      backend.copy(all_k.data() + to, k.data() + from, T * H * D);
+      backend.copy(all_v.data() + to, v.data() + from, T * H * D);
+    }
+  }
+  store(k, v);
+  return attention(q, all_k, all_v, bias, windows_);
+}
+
+void KeyValueCache::store(const Tensor& k, const Tensor& v) {
+  const int64_t B = k.shape()[0], T = k.shape()[1], H = k.shape()[2], D = k.shape()[3];
+  reserve(tokens_ + T, B, D, k.backend());
+  k.backend().cache_store(caches_.data(), k.data(), v.data(), tokens_, B, T, H, D);
+  tokens_ += T;
 }
 
 }  // namespace farsight

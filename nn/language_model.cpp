@@ -58,13 +58,11 @@ double matrix_elements(const ModelConfig& config) {
 const Bias& Memory::bias_for(PositionScheme& position, const Positions& queries) {
   int64_t reach = 0;
   for (const KeyValueCache& block : blocks)
-    reach = std::max(reach, std::min(queries.end, block.longest()));
-  const bool first = tokens() == 0;  // all tokens at once, without a cache
-  if (bias.relative() && bias.values.shape()[1] >= (first ? queries.end : reach)) return bias;
-  bias = position.bias(queries);
+    reach = std::max(reach, std::min(tokens(), block.longest() - 1) + queries.count());
+  if (bias.relative() && bias.values.shape()[1] >= reach) return bias;
   // One that depends on distance alone serves later tokens too, if it reaches farther.
   const auto farther = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(queries.end)));
-  if (bias.relative()) bias = position.bias({queries.begin, farther});
+  bias = position.bias({queries.begin, bias.relative() ? farther : queries.end});
   return bias;
 }
 
@@ -155,8 +153,8 @@ Tensor LanguageModel::losses(const Ids& tokens, const Ids& targets, int64_t B, D
 
 Memory LanguageModel::new_memory() const {
   Memory memory;
-  for (const std::vector<int64_t>& windows : windows_)
-    memory.blocks.emplace_back(config_.heads, windows);
+  for (int64_t i = 0; i < config_.blocks; ++i)
+    memory.blocks.emplace_back(config_.heads, windows_[i], window_ids_[i]);
   return memory;
 }
 

@@ -87,6 +87,20 @@ refuses 'valid.bin: not found' sweep --vary seed=1 --data bytes
 echo 'vary = "seed=1,2"' >sweep.toml
 refuses "sweep.toml: unknown setting 'vary'" train --out new --config sweep.toml
 
+generate() { "$farsight" generate --model "$model" --prompt ' The quick' "$@"; }
+refuses 'the prompt is empty' generate --prompt ''
+refuses 'top-p' generate --top-p 2
+refuses 'tokens must be' generate --tokens -1
+refuses 'another tokenizer' generate --tokenizer bytes
+refuses '--window takes' generate --window far
+refuses '--data' generate --window measured
+refuses 'epsilon' eval_ --window auto --epsilon 0
+cost() { "$farsight" cost "$@" --data data/valid.bin --lengths 16; }
+refuses 'is no case' cost "$model"
+refuses 'nothing.safetensors: cannot be read' cost nothing.safetensors=full
+refuses '--window takes' cost "$model"=wide
+refuses 'what the text has' cost "$model"=full --lengths 9999999
+
 # Configuration files.
 echo 'widht = 8' >typo.toml
 refuses "typo.toml: unknown setting 'widht'.*'width'" train --out new --config typo.toml

@@ -75,6 +75,23 @@ grep -q 'trained already: parts-sweep/alibi_seed=1/' out || fail 'the sweep did 
 grep -q 'resumed  at step' out || fail 'the sweep did not go on'
 cmp whole-sweep/sweep.csv parts-sweep/sweep.csv || fail 'an interrupted sweep has other results'
 
+# Generation goes on from the prompt, the same for the same seed and with windows that cut nothing.
+generate=("$farsight" generate --model parts-sweep/alibi_seed=1/checkpoint.safetensors --tokens 40
+  --prompt ' The quick')
+"${generate[@]}" >a 2>said
+grep -q '^ The quick' a && grep -q 'tokens/s; windows by head: all' said || fail 'generate says nothing'
+"${generate[@]}" --window 100 >b 2>/dev/null
+cmp a b || fail 'windows that cut nothing change what is generated'
+"${generate[@]}" --seed 2 >b 2>/dev/null
+! cmp -s a b || fail 'another seed generates the same'
+echo -n ' The quick' | "${generate[@]}" --prompt - 2>/dev/null | cmp - a || fail 'a prompt from standard input'
+
+# What a context costs.
+"$farsight" cost parts-sweep/alibi_seed=1/checkpoint.safetensors={full,auto,8} --data data/valid.bin \
+  --lengths 64,256 --targets 256 --generated 4 --out cost >out
+[ "$(wc -l <cost/cost.csv)" = 7 ] && grep -q '^alibi_seed=1 auto,256,256,' cost/cost.csv ||
+  fail 'cost leaves something else'
+
 # Results on standard output are CSV alone.
 "$farsight" eval --model parts/checkpoint.safetensors --data data/valid.bin --lengths 32,2048 \
   --csv - >csv 2>/dev/null

@@ -8,7 +8,7 @@
 #include "train/bench.h"
 #include "train/bias_table.h"
 #include "train/commands.h"
-#include "train/compare.h"
+#include "train/cost.h"
 #include "train/field_report.h"
 #include "train/log.h"
 #include "train/table.h"
@@ -115,6 +115,41 @@ void add_attention(CLI::App& program, const OpenTokens& open) {
   });
 }
 
+void add_cost(CLI::App& program, const OpenTokens& open) {
+  auto* command = program.add_subcommand(
+      "cost", "time, memory and perplexity by length of the context, under attention windows");
+  auto options = std::make_shared<CostOptions>();
+  auto cases = std::make_shared<std::vector<std::string>>();
+  auto data = std::make_shared<std::string>(), out = std::make_shared<std::string>();
+  auto epsilon = std::make_shared<double>(1e-4);
+  command
+      ->add_option("cases", *cases,
+                   "CHECKPOINT=WINDOW, WINDOW being full, auto, measured or numbers of tokens")
+      ->required();
+  command->add_option("--data", *data, "token file")->required();
+  command->add_option("--lengths", options->lengths, "lengths of the context")
+      ->required()
+      ->delimiter(',');
+  command->add_option("--epsilon", *epsilon, "share of the attention that windows may cut off")
+      ->capture_default_str();
+  command
+      ->add_option("--targets", options->targets,
+                   "targets scored at each length, at least one "
+                   "window of it")
+      ->capture_default_str();
+  command->add_option("--generated", options->generated, "tokens generated at each length")
+      ->capture_default_str();
+  command->add_option("--out", *out, "folder of a CSV and plots");
+  const auto threads = add_threads_option(*command);
+  command->callback([=] {
+    const TokenSource text = open(*data);
+    std::vector<CostCase> all;
+    for (const std::string& one : *cases) all.push_back(cost_case(one, *epsilon));
+    const auto costs = measure_costs(all, *options, text, *threads, std::cout);
+    if (!out->empty()) std::cout << "\nWritten:\n" << write_cost_report(*out, costs);
+  });
+}
+
 void add_schemes(CLI::App& program) {
   program.add_subcommand("schemes", "list the positional schemes")->callback([] {
     for (const PositionEntry* entry : PositionEntry::all()) {
@@ -169,6 +204,7 @@ void add_bench(CLI::App& program) {
 void add_analysis_commands(CLI::App& program, const OpenTokens& open) {
   add_field(program, open);
   add_attention(program, open);
+  add_cost(program, open);
   add_schemes(program);
   add_bias(program);
   add_bench(program);

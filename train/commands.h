@@ -18,7 +18,7 @@ using OpenTokens = std::function<TokenSource(const std::filesystem::path&)>;
 /// train, sweep, eval and compare. `status` becomes the program's exit status.
 void add_training_commands(CLI::App& program, const OpenTokens& open, int& status);
 
-/// field, attention, schemes, bias and bench.
+/// field, attention, cost, schemes, bias and bench.
 void add_analysis_commands(CLI::App& program, const OpenTokens& open);
 
 /// --threads, and the number it will hold.

@@ -5,16 +5,20 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iomanip>
 #include <iostream>
 #include <iterator>
 
+#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "data/prepare.h"
 #include "data/token_file.h"
 #include "data/tokenizer.h"
 #include "train/commands.h"
+#include "train/generate.h"
 #include "train/log.h"
+#include "train/windows.h"
 
 namespace farsight {
 namespace {
@@ -38,6 +42,18 @@ std::string read_standard_input() {
   check(!std::cin.bad() && !(fstat(STDIN_FILENO, &status) == 0 && S_ISDIR(status.st_mode)),
         "standard input cannot be read; pass text, for example with < FILE");
   return text;
+}
+
+/// How many bytes of a text are whole UTF-8 characters: all but the beginning of one at the end.
+size_t whole_characters(const std::string& text) {
+  for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if (byte < 0x80) break;
+    if (byte < 0xC0) continue;  // the middle of a character
+    const size_t bytes = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
+    return bytes > back ? text.size() - back : text.size();
+  }
+  return text.size();
 }
 
 void add_prepare(CLI::App& program) {
@@ -106,6 +122,66 @@ void add_encode_and_decode(CLI::App& program) {
   });
 }
 
+struct GenerateCommand {
+  std::string model, tokenizer, prompt = "-", data;
+  GenerateOptions options;
+  WindowOptions windows;
+};
+
+void run_generate(const GenerateCommand& command) {
+  const TrainedModel trained = load_checkpoint(command.model, cpu_backend());
+  const std::string folder = command.tokenizer.empty() ? trained.config.data : command.tokenizer;
+  const auto tokenizer = load_tokenizer(folder);
+  check(tokenizer->fingerprint() == trained.tokenizer, folder,
+        ": holds another tokenizer than the model was trained with; pass --tokenizer FOLDER");
+  std::vector<int32_t> prompt;
+  try {
+    tokenizer->encode(command.prompt == "-" ? read_standard_input() : command.prompt, prompt);
+  } catch (const InvalidText& error) {
+    fail("the prompt: byte ", error.offset, ": ", error.what());
+  }
+  TokenSource text;
+  if (!command.data.empty()) text = open_tokens(command.data);
+  choose_windows(*trained.model, command.windows,
+                 static_cast<int64_t>(prompt.size()) + command.options.tokens,
+                 command.data.empty() ? nullptr : &text);
+
+  std::string said = tokenizer->decode(prompt);
+  std::cout << said << std::flush;
+  size_t shown = said.size();
+  const Generated generated = generate(*trained.model, prompt, command.options, [&](int32_t token) {
+    tokenizer->append_text(token, said);
+    const size_t whole = whole_characters(said);
+    std::cout << std::string_view(said).substr(shown, whole - shown) << std::flush;
+    shown = std::max(shown, whole);
+    return std::cout.good();
+  });
+  std::cout << std::string_view(said).substr(shown) << std::endl;
+  std::cerr << generated.prompt_tokens << " tokens of prompt in " << std::setprecision(3)
+            << generated.prompt_seconds << " s; " << generated.tokens << " more at "
+            << static_cast<double>(generated.tokens) / generated.seconds
+            << " tokens/s; windows by head: " << describe_windows(*trained.model) << "; cache "
+            << generated.cache_bytes / (1 << 20) << " MiB\n";
+}
+
+void add_generate(CLI::App& program) {
+  auto* subcommand = program.add_subcommand("generate", "let a model write on");
+  auto command = std::make_shared<GenerateCommand>();
+  subcommand->add_option("--model", command->model, "checkpoint")->required();
+  subcommand->add_option("--prompt", command->prompt, "text to go on from; - for standard input")
+      ->capture_default_str();
+  subcommand->add_option("--tokenizer", command->tokenizer,
+                         "folder with a tokenizer.json; default: the training data's");
+  add_generate_options(*subcommand, command->options);
+  add_window_options(*subcommand, command->windows);
+  subcommand->add_option("--data", command->data, "token file for --window measured");
+  const auto threads = add_threads_option(*subcommand);
+  subcommand->callback([=] {
+    use_threads(*threads);
+    run_generate(*command);
+  });
+}
+
 int run(int argc, char** argv) {
   CLI::App program("farsight: transformers that see past their training length");
   program.require_subcommand(1);
@@ -113,6 +189,7 @@ int run(int argc, char** argv) {
   int status = 0;
   add_prepare(program);
   add_encode_and_decode(program);
+  add_generate(program);
   add_training_commands(program, open_tokens, status);
   add_analysis_commands(program, open_tokens);
   check_numbers(program);

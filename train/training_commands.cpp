@@ -10,6 +10,7 @@
 #include "train/position_report.h"
 #include "train/sweep.h"
 #include "train/trainer.h"
+#include "train/windows.h"
 
 namespace farsight {
 
@@ -97,6 +98,7 @@ struct EvalOptions {
   std::string model, data, csv, recall_csv, by_position;
   std::vector<int64_t> lengths;
   int64_t stride = 0, max_targets = 0;
+  WindowOptions windows;
 };
 
 void run_eval(const EvalOptions& options, const OpenTokens& open) {
@@ -109,11 +111,17 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
   check(options.recall_csv.empty() || !marks.empty(), options.data,
         ": has no marks beside it to measure recall by; leave out --recall-csv");
 
+  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
+  if (!options.windows.window.empty()) {
+    const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+    check(longest > 0, "an evaluation length must be positive, not ", longest);
+    choose_windows(*trained.model, options.windows, longest, &text);
+    say << "windows by head: " << describe_windows(*trained.model) << '\n';
+  }
   EvaluationOptions settings;
   settings.stride = options.stride;
   settings.max_targets = options.max_targets;
   if (!marks.empty()) settings.marks = &marks;
-  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
   const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
   say << recall_table(evaluations.front());
   if (evaluations.size() > 1) say << recall_table(evaluations.back());
@@ -142,6 +150,7 @@ void add_eval(CLI::App& program, const OpenTokens& open) {
                       "recall by distance at each length as CSV; the data needs marks");
   command->add_option("--by-position", options->by_position,
                       "loss by position in the window: FOLDER of a CSV and a plot");
+  add_window_options(*command, options->windows);
   const auto threads = add_threads_option(*command);
   command->callback([=] {
     use_threads(*threads);

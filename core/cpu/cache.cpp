@@ -25,6 +25,26 @@ void CpuBackend::cache_store(const HeadCache* caches, const real* k, const real*
   });
 }
 
+void CpuBackend::cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end,
+                            int64_t B, int64_t T, int64_t H, int64_t D) {
+  const int64_t count = end - first;
+  parallel_rows(B * count, H * D, [=](int64_t row) {
+    const int64_t b = row / count, t = row % count, position = first + t;
+    for (int64_t h = 0; h < H; ++h) {
+      const auto& [keys, values, capacity] = caches[h];
+      const int64_t to = ((b * T + t) * H + h) * D;
+      if (position < end - capacity) {
+        std::fill_n(k + to, D, real(0));
+        std::fill_n(v + to, D, real(0));
+      } else {
+        const int64_t from = (b * capacity + position % capacity) * D;
+        std::copy_n(keys + from, D, k + to);
+        std::copy_n(values + from, D, v + to);
+      }
+    }
+  });
+}
+
 void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches,
                                  const BiasView& bias, int64_t position, int64_t B, int64_t H,
                                  int64_t D) {
@@ -32,14 +52,19 @@ void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches
   int64_t longest = 0;
   for (int64_t h = 0; h < H; ++h) longest = std::max(longest, caches[h].capacity);
   longest = std::min(longest, position + 1);
-  parallel_ranges(B * H, 2 * longest * D, [=](int64_t begin, int64_t end) {
+#pragma omp parallel if (B * H * longest * D > kSerialElements)
+  {
     std::vector<real> p(longest);
-    for (int64_t unit = begin; unit < end; ++unit) {
+    // Heads with short windows are done soon, so that threads take them as they come.
+#pragma omp for schedule(dynamic)
+    for (int64_t unit = 0; unit < B * H; ++unit) {
       const int64_t b = unit / H, h = unit % H;
-      const auto& [keys, values, capacity] = caches[h];
+      const real *keys = caches[h].keys, *values = caches[h].values;
+      const int64_t capacity = caches[h].capacity;
       const int64_t count = std::min(capacity, position + 1), oldest = position + 1 - count;
       const real* query = q + unit * D;
-      const auto row_of = [=](int64_t i) { return (b * capacity + (oldest + i) % capacity) * D; };
+      const int64_t ring = b * capacity;
+      const auto row_of = [=](int64_t i) { return (ring + (oldest + i) % capacity) * D; };
 
       real largest = -std::numeric_limits<real>::infinity();
       for (int64_t i = 0; i < count; ++i) {
@@ -65,7 +90,7 @@ void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches
         for (int64_t d = 0; d < D; ++d) to[d] += weight * value[d];
       }
     }
-  });
+  }
 }
 
 }  // namespace farsight

@@ -65,6 +65,8 @@ class CpuBackend final : public Backend {
   // cache.cpp
   void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first, int64_t B,
                    int64_t T, int64_t H, int64_t D) override;
+  void cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end, int64_t B,
+                  int64_t T, int64_t H, int64_t D) override;
   void cache_attention(real* y, const real* q, const HeadCache* caches, const BiasView& bias,
                        int64_t position, int64_t B, int64_t H, int64_t D) override;
 

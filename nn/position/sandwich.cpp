@@ -24,15 +24,25 @@ class Sandwich : public FixedBias {
 
   std::vector<double> values(int64_t head, int64_t length) const override {
     const double factor = static_cast<double>(heads_) / (8.0 * head);
-    std::vector<double> row(length, 0);
-    for (int i = 0; i < dbar_ / 2; ++i) {
-      const double frequency = std::pow(10000.0, -2.0 * i / dbar_);
-      for (int64_t d = 0; d < length; ++d) row[d] += factor * std::cos(d * frequency);
-    }
+    std::vector<double> row = sums(length);
+    for (double& value : row) value *= factor;
     return row;
   }
 
+  /// S(d) for the distances below `length`.
+  const std::vector<double>& sums(int64_t length) const {
+    if (static_cast<int64_t>(sums_.size()) != length) {
+      sums_.assign(length, 0);
+      for (int i = 0; i < dbar_ / 2; ++i) {
+        const double frequency = std::pow(10000.0, -2.0 * i / dbar_);
+        for (int64_t d = 0; d < length; ++d) sums_[d] += std::cos(d * frequency);
+      }
+    }
+    return sums_;
+  }
+
   const int dbar_;
+  mutable std::vector<double> sums_;  // for the length asked for last: heads ask one by one
 };
 
 const PositionEntry entry("sandwich", "inner products of sinusoidal embeddings as a bias",

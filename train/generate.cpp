@@ -1,0 +1,125 @@
+// Generating text: see generate.h.
+#include "train/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <span>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "train/memory.h"
+
+namespace farsight {
+namespace {
+
+constexpr uint64_t kSampleStream = 2;
+
+/// A long prompt goes in by pieces, so that its activations take bounded memory.
+constexpr size_t kPromptChunk = 2048;
+
+void check_options(const GenerateOptions& options) {
+  check(options.tokens >= 0, "tokens must be 0 or more, not ", options.tokens);
+  check(options.temperature >= 0, "temperature must be 0 or more, not ", options.temperature);
+  check(options.top_k >= 0, "top-k must be 0 (all) or more, not ", options.top_k);
+  check(options.top_p > 0 && options.top_p <= 1, "top-p must be above 0 and at most 1, not ",
+        options.top_p);
+}
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+void add_generate_options(CLI::App& app, GenerateOptions& options) {
+  app.add_option("--tokens", options.tokens, "tokens to generate")->capture_default_str();
+  app.add_option("--temperature", options.temperature,
+                 "above 1: more surprising; below: less; 0: always the likeliest")
+      ->capture_default_str();
+  app.add_option("--top-k", options.top_k, "draw from the k likeliest tokens; 0 = all")
+      ->capture_default_str();
+  app.add_option("--top-p", options.top_p,
+                 "draw from the fewest tokens that hold this much probability")
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of the draws")->capture_default_str();
+}
+
+int32_t draw_token(const std::vector<real>& logits, const GenerateOptions& options, int64_t index) {
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  // Of equal scores the smaller id goes first, so that the order is the same everywhere.
+  const auto likelier = [&](int32_t a, int32_t b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  };
+  const auto best = *std::min_element(order.begin(), order.end(), likelier);
+  check(std::isfinite(logits[best]), "the model's scores are not finite; its parameters are ",
+        "damaged: use another checkpoint");
+  if (options.temperature == 0) return best;
+  size_t kept = order.size();
+  if (options.top_k > 0) kept = std::min<size_t>(kept, options.top_k);
+  if (kept < order.size() || options.top_p < 1) {
+    std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(kept), order.end(),
+                      likelier);
+    order.resize(kept);
+  }
+  std::vector<double> weights;
+  double total = 0;
+  for (const int32_t token : order) {
+    weights.push_back(
+        std::exp((static_cast<double>(logits[token]) - static_cast<double>(logits[best])) /
+                 options.temperature));
+    total += weights.back();
+  }
+  if (options.top_p < 1) {
+    double held = 0;
+    size_t count = 0;
+    while (count < weights.size() && held < options.top_p * total) held += weights[count++];
+    weights.resize(count);
+    total = held;
+  }
+  double left = Stream{options.seed, kSampleStream}.uniform(index) * total;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    left -= weights[i];
+    if (left < 0) return order[i];
+  }
+  return order[weights.size() - 1];  // reached by rounding alone
+}
+
+Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
+                   const GenerateOptions& options, const std::function<bool(int32_t)>& on_token) {
+  check_options(options);
+  check(!prompt.empty(), "the prompt is empty; give the model at least one token to go on from");
+  const auto context = static_cast<double>(prompt.size()) + static_cast<double>(options.tokens);
+  const auto width = static_cast<double>(model.config().width * model.config().blocks);
+  require_memory(forward_bytes(model.config(), kPromptChunk) + 2 * sizeof(real) * context * width,
+                 concat("a context of ", prompt.size(), " + ", options.tokens, " tokens"));
+  Memory memory = model.new_memory();
+  Generated result;
+  result.prompt_tokens = static_cast<int64_t>(prompt.size());
+  auto start = Clock::now();
+  std::vector<real> logits;
+  for (size_t first = 0; first < prompt.size(); first += kPromptChunk) {
+    const size_t count = std::min<size_t>(kPromptChunk, prompt.size() - first);
+    const Ids chunk{std::span(prompt).subspan(first, count), model.backend()};
+    logits = model.next_logits(chunk, memory).to_vector();
+    // Pieces behind a growing past have sizes of their own, which nobody will ask for again.
+    model.backend().pool().trim();
+  }
+  result.prompt_seconds = seconds_since(start);
+  start = Clock::now();
+  while (result.tokens < options.tokens) {
+    const int32_t token = draw_token(logits, options, result.tokens);
+    ++result.tokens;
+    if (!on_token(token) || result.tokens == options.tokens) break;
+    logits = model.next_logits(Ids(std::vector{token}, model.backend()), memory).to_vector();
+  }
+  result.seconds = seconds_since(start);
+  for (const KeyValueCache& block : memory.blocks) result.cache_bytes += block.bytes();
+  return result;
+}
+
+}  // namespace farsight
