@@ -59,7 +59,7 @@ FLAGS += -g1 -DNDEBUG
 BUILD := build
 endif
 
-LIBRARY := $(wildcard core/*.cpp core/cpu/*.cpp nn/*.cpp nn/position/*.cpp)
+LIBRARY := $(wildcard core/*.cpp core/cpu/*.cpp nn/*.cpp nn/position/*.cpp nn/extension/*.cpp)
 PROGRAM := $(LIBRARY) $(wildcard data/*.cpp train/*.cpp)
 DERIVATIVES := tests/main.cpp tests/op_cases.cpp $(wildcard tests/gradcheck*.cpp)
 TESTS := $(filter-out tests/gradcheck%,$(wildcard tests/*.cpp)) \

@@ -63,17 +63,18 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& 
   return y;
 }
 
-Tensor attention_mass(const Tensor& q, const Tensor& k, const Bias& bias, const Ids& windows,
-                      int64_t first) {
+AttentionMass attention_mass(const Tensor& q, const Tensor& k, const Bias& bias, const Ids& windows,
+                             int64_t first) {
   const AttentionSizes sizes = sizes_of(q, k, windows);
   kAttention.require(first >= 0 && first < sizes.Tq, first, " is none of ", sizes.Tq, " queries");
   const BiasView view = view_of(bias, sizes.H, sizes.Tq, sizes.Tk);
   Backend& backend = q.backend();
   Tensor mixed(q.shape(), backend), lse({sizes.B, sizes.H, sizes.Tq}, backend);
-  Tensor mass({sizes.H, sizes.Tk}, backend);
+  AttentionMass result{Tensor({sizes.H, sizes.Tk}, backend), Tensor({sizes.H}, backend)};
   backend.attention(mixed.data(), lse.data(), q.data(), k.data(), k.data(), view, sizes);
-  backend.attention_mass(mass.data(), lse.data(), q.data(), k.data(), view, sizes, first);
-  return mass;
+  backend.attention_mass(result.mass.data(), result.entropy.data(), lse.data(), q.data(), k.data(),
+                         view, sizes, first);
+  return result;
 }
 
 }  // namespace farsight

@@ -32,9 +32,14 @@ BiasView view_of(const Bias& bias, int64_t H, int64_t Tq, int64_t Tk, bool with_
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias = {},
                  const Ids& windows = {});
 
-/// (H, Tk): how much of the attention of `attention(q, k, …)` goes to the key at each distance
-/// 0 … Tk - 1, summed over sequences and over the queries from `first` on. Not differentiable.
-Tensor attention_mass(const Tensor& q, const Tensor& k, const Bias& bias = {},
-                      const Ids& windows = {}, int64_t first = 0);
+/// Where the probabilities of attention go, summed over sequences and queries.
+struct AttentionMass {
+  Tensor mass;     // (H, Tk), by distance 0 … Tk - 1 between query and key
+  Tensor entropy;  // (H), nats
+};
+
+/// Of `attention(q, k, …)`, over the queries from `first` on. Not differentiable.
+AttentionMass attention_mass(const Tensor& q, const Tensor& k, const Bias& bias = {},
+                             const Ids& windows = {}, int64_t first = 0);
 
 }  // namespace farsight

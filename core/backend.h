@@ -40,7 +40,7 @@ class Pool {
 };
 
 /// Elementwise functions of one argument.
-enum class Map { kGelu, kGeluTanh, kExp, kLog1p, kSigmoid };
+enum class Map { kGelu, kGeluTanh, kRelu, kExp, kLog1p, kSigmoid };
 
 /// Layouts of the pairs that a rotation turns: (0,1), (2,3), … or (0, D/2), (1, D/2 + 1), …
 enum class PairLayout { kInterleaved, kHalves };
@@ -146,10 +146,12 @@ class Backend {
   virtual void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
                                   const real* lse, const real* q, const real* k, const real* v,
                                   const BiasView& bias, const AttentionSizes& sizes) = 0;
-  /// mass (H, Tk): the probability that goes to the key d positions before its query, summed over
-  /// sequences and over queries `first` and later. lse as attention() leaves it.
-  virtual void attention_mass(real* mass, const real* lse, const real* q, const real* k,
-                              const BiasView& bias, const AttentionSizes& sizes, int64_t first) = 0;
+  /// mass (H, Tk): the probability that goes to the key d positions before its query, and entropy
+  /// (H) of the probabilities in nats; both summed over sequences and over queries `first` and
+  /// later. lse as attention() leaves it.
+  virtual void attention_mass(real* mass, real* entropy, const real* lse, const real* q,
+                              const real* k, const BiasView& bias, const AttentionSizes& sizes,
+                              int64_t first) = 0;
   /// Puts the keys and values (B, T, H, D) of positions `first` … `first + T - 1` into the caches
   /// of H heads; of more than a head's capacity, the last ones.
   virtual void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,

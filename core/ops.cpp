@@ -82,6 +82,9 @@ Tensor gelu(const Tensor& x) { return map(kGelu, Map::kGelu, x); }
 const Op kGeluTanh("gelu_tanh");
 Tensor gelu_tanh(const Tensor& x) { return map(kGeluTanh, Map::kGeluTanh, x); }
 
+const Op kRelu("relu");
+Tensor relu(const Tensor& x) { return map(kRelu, Map::kRelu, x); }
+
 const Op kExp("exp");
 Tensor exp(const Tensor& x) { return map(kExp, Map::kExp, x); }
 

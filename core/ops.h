@@ -25,6 +25,9 @@ Tensor gelu(const Tensor& x);
 /// GELU's approximation x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))).
 Tensor gelu_tanh(const Tensor& x);
 
+/// max(x, 0).
+Tensor relu(const Tensor& x);
+
 Tensor exp(const Tensor& x);
 
 /// ln(1 + x).

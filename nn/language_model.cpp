@@ -62,7 +62,9 @@ const Bias& Memory::bias_for(PositionScheme& position, const Positions& queries)
   if (bias.relative() && bias.values.shape()[1] >= reach) return bias;
   // One that depends on distance alone serves later tokens too, if it reaches farther.
   const auto farther = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(queries.end)));
-  bias = position.bias({queries.begin, bias.relative() ? farther : queries.end});
+  Positions reached = queries;
+  if (bias.relative()) reached.end = farther;
+  bias = position.bias(reached);
   return bias;
 }
 
@@ -130,14 +132,22 @@ Tensor LanguageModel::embed(const Ids& tokens, int64_t B) const {
 Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   const int64_t B = embedded.shape()[0], T = embedded.shape()[1];
   const int64_t begin = pass.memory ? pass.memory->tokens() : 0;
-  const Positions positions{begin, begin + T};
+  const Positions positions{begin, begin + T, extension_.get(), B, pass.training};
   Tensor x = embedded;
   if (position_->embedding_scale() != 1) x = scale(x, position_->embedding_scale());
-  if (const Tensor table = position_->embed(positions); table.defined()) x = add_to_each(x, table);
+  if (const Tensor table = position_->embed(positions); table.defined())
+    x = table.shape() == x.shape() ? add(x, table) : add_to_each(x, table);
   x = pass.dropout(x);
-  AttentionContext context{*position_, positions, {}, {}, nullptr, pass.mass};
+  AttentionContext context{*position_, positions, {}, {}};
+  context.mass = pass.mass;
   context.bias =
       pass.memory ? pass.memory->bias_for(*position_, positions) : position_->bias(positions);
+  if (extension_) {
+    context.query_factors = query_factors(positions);
+    if (const auto factor = static_cast<real>(extension_->score_scale());
+        factor != 1 && context.bias.values.defined())
+      context.bias.values = scale(context.bias.values, factor);
+  }
   for (int64_t i = 0; i < config_.blocks; ++i) {
     context.windows = window_ids_[i];
     if (pass.memory) context.cache = &pass.memory->blocks[i];
@@ -146,9 +156,34 @@ Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   return norm_(x).reshape({B * T, config_.width});
 }
 
-Tensor LanguageModel::losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout,
+Tensor LanguageModel::losses(const Ids& tokens, const Ids& targets, int64_t B, const Pass& pass,
                              Tensor* correct) {
-  return cross_entropy(hidden(embed(tokens, B), {dropout}), head_, targets, correct);
+  return cross_entropy(hidden(embed(tokens, B), pass), head_, targets, correct);
+}
+
+void LanguageModel::extend(const ExtensionEntry* entry, const ExtensionConfig& config) {
+  if (!entry) {
+    extension_.reset();
+    return;
+  }
+  check(position_->has(entry->acts), "the extension '", entry->name, "' acts on ",
+        entry->acts == Acts::kRotation ? "rotations" : "positions", ", and the scheme '",
+        config_.position, "' has none to extend; see `farsight schemes`");
+  extension_ = entry->make(config);
+}
+
+Tensor LanguageModel::query_factors(const Positions& positions) const {
+  std::vector<real> rows;
+  bool some = false;
+  for (int64_t m = positions.begin; m < positions.end; ++m) {
+    const double factor = extension_->query_scale(m) * extension_->score_scale();
+    some = some || factor != 1;
+    rows.insert(rows.end(), config_.width, static_cast<real>(factor));
+  }
+  if (!some) return {};
+  std::vector<real> all;
+  for (int64_t b = 0; b < positions.sequences; ++b) all.insert(all.end(), rows.begin(), rows.end());
+  return Tensor::from({positions.sequences, positions.count(), config_.width}, all, backend_);
 }
 
 Memory LanguageModel::new_memory() const {

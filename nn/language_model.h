@@ -40,8 +40,9 @@ struct Memory {
 /// What may come with a forward pass.
 struct Pass {
   Dropout dropout{};
-  Memory* memory = nullptr;             // the tokens follow those it holds, and join them
-  std::vector<Tensor>* mass = nullptr;  // receives each block's; see AttentionContext
+  std::optional<Stream> training{};  // random numbers for schemes that need some in training
+  Memory* memory = nullptr;          // the tokens follow those it holds, and join them
+  std::vector<AttentionMass>* mass = nullptr;  // receives each block's; see AttentionContext
 };
 
 /// Elements of the weight matrices, which are nearly all of a model's parameters: known before
@@ -81,10 +82,17 @@ class LanguageModel : public Module {
   /// Replaces them, for evaluation under other windows than in training.
   void set_windows(Windows windows);
 
+  /// Changes the model for texts longer than in training; null = no longer. Throws Error if the
+  /// scheme has nothing for it to act on.
+  void extend(const ExtensionEntry* entry, const ExtensionConfig& config = {});
+
+  /// Numbers in the scheme's bias for a text of this length, where it is dense.
+  double bias_elements(int64_t length) const { return position_->bias_elements({0, length}); }
+
   /// Negative log-likelihood in nats of each target: (B * T). `tokens` and `targets` hold B
   /// sequences one after the other. `correct`, if given, receives 1 where the target is the
   /// likeliest token. Throws Error if the scheme cannot reach the length.
-  Tensor losses(const Ids& tokens, const Ids& targets, int64_t B, Dropout dropout = {},
+  Tensor losses(const Ids& tokens, const Ids& targets, int64_t B, const Pass& pass = {},
                 Tensor* correct = nullptr);
 
   /// The scores of every token to come next after `tokens`: (1, V). Throws Error if the scheme
@@ -103,10 +111,14 @@ class LanguageModel : public Module {
   Bias bias(const Positions& queries) { return position_->bias(queries); }
 
  private:
+  /// What the extension multiplies queries at these positions by, for B sequences; undefined = 1.
+  Tensor query_factors(const Positions& positions) const;
+
   const ModelConfig config_;
   Backend& backend_;
   Tensor embedding_, head_;  // (V, C) each; the same tensor if tied
   std::unique_ptr<PositionScheme> position_;
+  std::unique_ptr<Extension> extension_;
   std::vector<std::unique_ptr<Block>> blocks_;
   LayerNorm norm_;
   Windows windows_;

@@ -27,7 +27,9 @@ SelfAttention::SelfAttention(int64_t width, int64_t heads, double deviation,
 Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& context) const {
   const int64_t B = x.shape()[0], T = x.shape()[1], C = x.shape()[2];
   const Shape by_head{B, T, heads_, C / heads_};
-  Tensor q = query_(x).reshape(by_head);
+  Tensor q = query_(x);
+  if (context.query_factors.defined()) q = multiply(q, context.query_factors);
+  q = q.reshape(by_head);
   Tensor k = key_(x).reshape(by_head);
   const Tensor v = value_(x).reshape(by_head);
   context.position.rotate(q, k, context.positions);

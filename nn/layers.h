@@ -47,8 +47,10 @@ struct AttentionContext {
   Positions positions;  // of the queries
   Bias bias;
   Ids windows;
+  Tensor query_factors{};          // (B, T, C), what the queries are multiplied by; undefined = 1
   KeyValueCache* cache = nullptr;  // of this block: holds all before `positions`, and takes them in
-  std::vector<Tensor>* mass = nullptr;  // receives attention_mass() of the second half of queries
+  std::vector<AttentionMass>* mass =
+      nullptr;  // receives attention_mass() of the second half of queries
 };
 
 /// Multi-head causal self-attention.

@@ -18,13 +18,16 @@ void PositionScheme::rotate(Tensor&, Tensor&, const Positions&) {}
 Bias PositionScheme::bias(const Positions&) { return {}; }
 
 Bias FixedBias::bias(const Positions& queries) {
-  if (!table_.defined() || table_.shape()[1] < queries.end) {
+  const int64_t T = queries.end;
+  if (!table_.defined() || table_.shape()[1] < T || scale_ != queries.scale()) {
+    scale_ = queries.scale();
+    std::vector<double> shapes(T);
+    for (int64_t c = 0; c < T; ++c) shapes[c] = shape(static_cast<double>(T - 1 - c) * scale_);
     std::vector<real> table;
-    for (int64_t head = 1; head <= heads_; ++head) {
-      const std::vector<double> row = values(head, queries.end);
-      table.insert(table.end(), row.rbegin(), row.rend());
-    }
-    table_ = Tensor::from({heads_, queries.end}, table, backend_);
+    table.reserve(heads_ * T);
+    for (int64_t head = 1; head <= heads_; ++head)
+      for (const double value : shapes) table.push_back(static_cast<real>(factor(head) * value));
+    table_ = Tensor::from({heads_, T}, table, backend_);
   }
   return {table_};
 }

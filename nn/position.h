@@ -9,10 +9,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/attention.h"
+#include "nn/extension.h"
 #include "nn/module.h"
 
 namespace farsight {
@@ -33,10 +35,15 @@ struct PositionConfig {
 
 /// The positions of one forward pass: all from 0, or those behind a cache.
 struct Positions {
-  int64_t begin, end;
+  int64_t begin = 0, end = 0;
+  const Extension* extension = nullptr;  // what changes for texts longer than in training
+  int64_t sequences = 1;                 // B
+  std::optional<Stream> training{};      // random numbers, in training only
 
   int64_t count() const { return end - begin; }
-  bool operator==(const Positions&) const = default;
+
+  /// Factor on positions and distances.
+  double scale() const { return extension ? extension->position_scale() : 1; }
 };
 
 class PositionScheme : public Module {
@@ -44,8 +51,8 @@ class PositionScheme : public Module {
   /// Factor on the token embeddings.
   virtual real embedding_scale() const { return 1; }
 
-  /// (count, C), added to the token embeddings of each sequence; undefined = nothing. Throws Error
-  /// if the scheme cannot reach these positions.
+  /// (count, C), added to the token embeddings of each sequence, or (B, count, C) for each its own;
+  /// undefined = nothing. Throws Error if the scheme cannot reach these positions.
   virtual Tensor embed(const Positions& positions);
 
   /// Turns queries and keys (B, count, H, D) before the scores.
@@ -54,32 +61,64 @@ class PositionScheme : public Module {
   /// Added to the scaled scores of queries at these positions with keys at 0 … end - 1; see Bias
   /// for its layout.
   virtual Bias bias(const Positions& queries);
+
+  /// How many numbers such a bias has, where it is dense.
+  virtual double bias_elements(const Positions& /*queries*/) const { return 0; }
+
+  /// Whether an extension that acts so has something to act on.
+  virtual bool has(Acts acts) const { return acts == Acts::kScores; }
 };
 
-/// A scheme whose bias has no parameters and depends on head and distance alone.
+/// A scheme whose bias is a fixed function of distance times a fixed factor for each head.
 class FixedBias : public PositionScheme {
  public:
   explicit FixedBias(const PositionConfig& config)
       : heads_(config.heads), backend_(*config.backend) {}
   Bias bias(const Positions& queries) final;
+  bool has(Acts acts) const final { return acts != Acts::kRotation; }
 
  protected:
-  /// The biases of head h = 1 … H at distances 0 … length - 1.
-  virtual std::vector<double> values(int64_t head, int64_t length) const = 0;
+  /// The factor of head h = 1 … H, and the function of distance.
+  virtual double factor(int64_t head) const = 0;
+  virtual double shape(double distance) const = 0;
 
   const int64_t heads_;
 
  private:
   Backend& backend_;
-  Tensor table_;  // (H, T) for the longest reach asked for so far
+  Tensor table_;      // (H, T) for the longest reach asked for so far, at this scale:
+  double scale_ = 1;  // of distances
 };
 
-/// f(distance) for each column of a relative bias over `length` positions: (length, 1). Learned
-/// biases are built from it by linear(), which forms outer products.
+/// A table of a scheme for the positions that were asked for last.
+class PositionTable {
+ public:
+  /// make() for these positions, unless the last ones were the same.
+  template <class Make>
+  const Tensor& get(const Positions& positions, const Make& make) {
+    const bool same = table_.defined() && positions.begin == begin_ && positions.end == end_;
+    if (!same || positions.extension || extended_) table_ = make();
+    begin_ = positions.begin;
+    end_ = positions.end;
+    extended_ = positions.extension != nullptr;
+    return table_;
+  }
+
+ private:
+  int64_t begin_ = 0, end_ = 0;
+  bool extended_ = false;
+  Tensor table_;
+};
+
+/// f(distance) for each column of a relative bias that reaches back to position 0: (end, 1).
+/// Learned biases are built from it by linear(), which forms outer products.
 template <class F>
-Tensor by_distance(int64_t length, Backend& backend, const F& f) {
+Tensor by_distance(const Positions& queries, Backend& backend, const F& f) {
+  const int64_t length = queries.end;
+  const double scale = queries.scale();
   std::vector<real> column(length);
-  for (int64_t c = 0; c < length; ++c) column[c] = static_cast<real>(f(length - 1 - c));
+  for (int64_t c = 0; c < length; ++c)
+    column[c] = static_cast<real>(f(static_cast<double>(length - 1 - c) * scale));
   return Tensor::from({length, 1}, column, backend);
 }
 

@@ -196,16 +196,16 @@ TEST_CASE("NaN is a wrong derivative") {
 
 TEST_CASE("the table of derivatives", "[.][table]") {
   const auto print = [](const std::string& name, const Comparison& c) {
-    std::printf("%-14s %11lld   %10.1e   %s\n", name.c_str(), static_cast<long long>(c.derivatives),
+    std::printf("%-16s %11lld   %10.1e   %s\n", name.c_str(), static_cast<long long>(c.derivatives),
                 c.relative, c.passed() ? "ok" : "WRONG");
     CHECK(c.passed());
   };
-  std::printf("%-14s %11s   %10s\n", "op", "derivatives", "worst");
+  std::printf("%-16s %11s   %10s\n", "op", "derivatives", "worst");
   std::map<std::string, Comparison> by_op;
   for (const OpCase& op_case : op_cases(cpu_backend()))
     by_op[op_case.op].add(compare_gradients(op_case, cpu_backend()));
   for (const auto& [name, comparison] : by_op) print(name, comparison);
-  std::printf("\n%-14s %11s   %10s\n", "scheme", "directions", "worst");
+  std::printf("\n%-16s %11s   %10s\n", "scheme", "directions", "worst");
   for (const PositionEntry* entry : PositionEntry::all())
     print(entry->name, compare_scheme_gradients(entry->name, cpu_backend()));
 }

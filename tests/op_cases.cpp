@@ -68,6 +68,7 @@ std::vector<OpCase> op_cases(Backend& backend) {
   unary("sum", random({2, 3, 4}), [](const Tensor& x) { return sum(x); });
   unary("gelu", random({37}), gelu);
   unary("gelu_tanh", random({37}), gelu_tanh);
+  unary("relu", random({37}), relu);
   unary("exp", random({19}), [](const Tensor& x) { return exp(x); });
   unary("sigmoid", random({19}), sigmoid);
   // log1p needs arguments above -1.

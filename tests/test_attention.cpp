@@ -47,24 +47,31 @@ std::vector<double> reference(const Tensor& q, const Tensor& k, const Tensor& v,
   return result;
 }
 
-/// The attention of reference() by distance, from the query `first` on, summed.
-std::vector<double> reference_mass(const Tensor& q, const Tensor& k, const Bias& bias,
-                                   const std::vector<int32_t>& windows, int64_t first) {
-  // With v = the unit vector of its key's position, y holds the probabilities.
-  const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], Tk = k.shape()[1];
-  std::vector<double> mass(H * Tk);
+/// The probabilities of reference() by distance, and their entropy, summed over the queries from
+/// `first` on: (H, Tk) and (H).
+std::pair<std::vector<double>, std::vector<double>> reference_mass(
+    const Tensor& q, const Tensor& k, const Bias& bias, const std::vector<int32_t>& windows,
+    int64_t first) {
+  const int64_t B = q.shape()[0], Tq = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
+  const int64_t Tk = k.shape()[1];
+  std::vector<double> mass(H * Tk), entropy(H);
   for (int64_t j = 0; j < Tk; ++j) {
+    // With v = 1 for key j and 0 for others, y holds the probability of key j.
     std::vector<real> v(k.size(), 0);
-    const int64_t D = k.shape()[3];
     for (int64_t b = 0; b < B; ++b)
       for (int64_t h = 0; h < H; ++h) v[((b * Tk + j) * H + h) * D] = 1;
     const auto y = reference(q, k, Tensor::from(k.shape(), v, cpu_backend()), bias, windows);
-    for (int64_t b = 0; b < B; ++b)
-      for (int64_t i = std::max(first, j - (Tk - Tq)); i < Tq; ++i)
-        for (int64_t h = 0; h < H; ++h)
-          mass[h * Tk + Tk - Tq + i - j] += y[((b * Tq + i) * H + h) * D];
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t i = std::max(first, j - (Tk - Tq)); i < Tq; ++i) {
+        for (int64_t h = 0; h < H; ++h) {
+          const double p = y[((b * Tq + i) * H + h) * D];
+          mass[h * Tk + Tk - Tq + i - j] += p;
+          if (p > 0) entropy[h] -= p * std::log(p);
+        }
+      }
+    }
   }
-  return mass;
+  return {mass, entropy};
 }
 
 double largest_difference(const Tensor& a, const std::vector<double>& b) {
@@ -119,9 +126,11 @@ TEST_CASE("attention by distance agrees with its composition") {
         const Bias bias{random({2, T})};
         const std::vector<int32_t> windows{window, 0};
         const int64_t first = Tq / 3;
-        const Tensor mass = attention_mass(q, k, bias, Ids(windows, cpu_backend()), first);
+        const AttentionMass mass = attention_mass(q, k, bias, Ids(windows, cpu_backend()), first);
         INFO("T " << T << ", Tq " << Tq << ", window " << window);
-        CHECK(largest_difference(mass, reference_mass(q, k, bias, windows, first)) < 1e-4);
+        const auto [by_distance, entropy] = reference_mass(q, k, bias, windows, first);
+        CHECK(largest_difference(mass.mass, by_distance) < 1e-4);
+        CHECK(largest_difference(mass.entropy, entropy) < 1e-3);
       }
     }
   }

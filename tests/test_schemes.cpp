@@ -1,7 +1,9 @@
 // Positional schemes: published values, and what holds for every registered scheme.
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "core/tape.h"
 #include "tests/catch.h"
 #include "tests/small_model.h"
 #include "train/bias_table.h"
@@ -89,6 +91,109 @@ TEST_CASE("KERPLE's biases have the form of their formulas") {
   CHECK(c < 0);
   CHECK(bias_of("kerple_power", 3, 2, 100) == Approx(e * e / c).epsilon(1e-4));
   CHECK(bias_of("kerple_power", 3, 2, 0) == 0);
+}
+
+TEST_CASE("FIRE is a network of the relative distance, dense and in pieces") {
+  const int64_t H = 3, T = 300;  // more queries than one piece of the bias has
+  const auto scheme = make_position("fire", {12, H, 8, {}, &cpu_backend()});
+  scheme->initialize(1);
+  std::map<std::string, std::vector<real>> p;
+  for (const Parameter& parameter : scheme->parameters())
+    p[parameter.name] = parameter.tensor.to_vector();
+  const double c = std::exp(p["log_c"][0]), L = std::exp(p["log_l"][0]);
+  CHECK(c == Approx(0.1));
+  CHECK(L == Approx(512));
+  const auto expected = [&](int64_t h, int64_t i, int64_t j) {
+    const double x = std::log1p(c * (i - j)) / std::log1p(c * std::max<double>(L, i));
+    double y = p["down.bias"][h];
+    for (int64_t n = 0; n < 32; ++n)
+      y += p["down.weight"][h * 32 + n] * std::max(0.0, p["up.weight"][n] * x + p["up.bias"][n]);
+    return y;
+  };
+  const auto check_rows = [&](const std::vector<real>& bias, int64_t begin, int64_t end) {
+    for (int64_t h = 0; h < H; ++h)
+      for (int64_t i = begin; i < end; i += 7)
+        for (int64_t j = 0; j <= i; j += 11)
+          CHECK(bias[(h * (end - begin) + i - begin) * end + j] ==
+                Approx(expected(h, i, j)).margin(1e-5));
+  };
+  check_rows(scheme->bias({0, T}).values.to_vector(), 0, T);
+  check_rows(scheme->bias({900, 905}).values.to_vector(), 900, 905);
+  Tape tape;
+  check_rows(scheme->bias({0, 40}).values.to_vector(), 0, 40);
+}
+
+TEST_CASE("xPos scores depend on distance alone, and fade") {
+  const int64_t T = 60, D = 8;
+  const auto xpos = make_position("xpos", {D, 1, T, {}, &cpu_backend()});
+  std::vector<real> same(T * D, 1);
+  Tensor q = Tensor::from({1, T, 1, D}, same, cpu_backend()), k = q;
+  xpos->rotate(q, k, {0, T});
+  const auto qs = q.to_vector(), ks = k.to_vector();
+  const auto score = [&](int64_t i, int64_t j) {
+    double total = 0;
+    for (int64_t d = 0; d < D; ++d) total += qs[i * D + d] * ks[j * D + d];
+    return total;
+  };
+  for (int64_t i = 9; i < T; ++i) CHECK(score(i, i - 9) == Approx(score(9, 0)).epsilon(1e-4));
+  // Both members of a pair are 1, so that it gives 2 cos(9 f) z^(9/512).
+  double expected = 0;
+  for (int64_t pair = 0; pair < D / 2; ++pair)
+    expected += 2 * std::cos(9 * std::pow(10000.0, -2.0 * pair / D)) *
+                std::pow((2.0 * pair / D + 0.4) / 1.4, 9.0 / 512);
+  CHECK(score(9, 0) == Approx(expected).epsilon(1e-4));
+  CHECK(contains(error_of([&] { xpos->rotate(q, k, {40000 - T, 40000}); }), "reaches 32768"));
+}
+
+TEST_CASE("schemes with random positions draw them in training alone, for each sequence") {
+  const int64_t T = 8, C = 6;
+  for (const std::string name : {"shifted", "cape", "randomised"}) {
+    const auto scheme = make_position(name, {C, 1, T, {}, &cpu_backend()});
+    const auto plain = make_position("sinusoidal", {C, 1, T, {}, &cpu_backend()});
+    INFO(name);
+    CHECK(scheme->embed({0, T}).to_vector() == plain->embed({0, T}).to_vector());
+    Positions training{0, T, nullptr, 2, Stream{3, 4}};
+    const Tensor drawn = scheme->embed(training);
+    REQUIRE(drawn.shape() == Shape({2, T, C}));
+    const auto values = drawn.to_vector();
+    const std::vector<real> first(values.begin(), values.begin() + T * C);
+    const std::vector<real> second(values.begin() + T * C, values.end());
+    CHECK(first != second);
+    CHECK(scheme->embed(training).to_vector() == values);
+    training.training->stream = 5;
+    CHECK(scheme->embed(training).to_vector() != values);
+    CHECK(scheme->embed({0, T}).to_vector() == plain->embed({0, T}).to_vector());
+  }
+  // SHAPE's rows are sinusoidal ones further on, the same number of tokens for all.
+  const auto shape = make_position("shifted", {C, 1, T, {{"shifted-most", 40}}, &cpu_backend()});
+  const auto rows = shape->embed({0, T, nullptr, 1, Stream{3, 4}}).to_vector();
+  const auto plain = make_position("sinusoidal", {C, 1, T, {}, &cpu_backend()});
+  const auto longer = plain->embed({0, T + 40}).to_vector();
+  int found = 0;
+  for (int64_t shift = 0; shift <= 40; ++shift)
+    found += std::equal(rows.begin(), rows.end(), longer.begin() + shift * C);
+  CHECK(found == 1);
+}
+
+TEST_CASE("randomised positions are a sorted subset, all equally likely") {
+  const int64_t T = 3, reach = 6, C = 2;
+  const auto scheme =
+      make_position("randomised", {C, 1, T, {{"randomised-reach", reach}}, &cpu_backend()});
+  const int64_t B = 6000;
+  const auto rows = scheme->embed({0, T, nullptr, B, Stream{1, 2}}).to_vector();
+  std::vector<double> chosen(reach);
+  for (int64_t b = 0; b < B; ++b) {
+    double before = -1;
+    for (int64_t t = 0; t < T; ++t) {
+      // The first pair turns by one radian per token.
+      double place = std::atan2(rows[(b * T + t) * C], rows[(b * T + t) * C + 1]);
+      if (place < -0.5) place += 2 * 3.14159265;
+      CHECK(place > before + 0.9);
+      before = place;
+      chosen[std::llround(place)] += 1.0 / static_cast<double>(B);
+    }
+  }
+  for (const double share : chosen) CHECK(share == Approx(0.5).margin(0.03));
 }
 
 TEST_CASE("a table of learned biases shows what a run with its seed starts from") {

@@ -9,6 +9,7 @@
 #include "train/bias_table.h"
 #include "train/commands.h"
 #include "train/cost.h"
+#include "train/extend.h"
 #include "train/field_report.h"
 #include "train/log.h"
 #include "train/table.h"
@@ -23,6 +24,7 @@ struct AnalysisOptions {
   std::vector<int64_t> lengths;
   int64_t sequences = 64;
   double share = 0.99;
+  ExtendOptions extension;
 };
 
 void add_analysis_options(CLI::App& command, AnalysisOptions& options) {
@@ -32,6 +34,7 @@ void add_analysis_options(CLI::App& command, AnalysisOptions& options) {
   command.add_option("--sequences", options.sequences, "sequences, evenly spaced in the text")
       ->capture_default_str();
   command.add_option("--out", options.out, "folder of CSV files and a plot");
+  add_extend_options(command, options.extension);
 }
 
 std::vector<int64_t> lengths_or_trained(const AnalysisOptions& options, const TrainedModel& model) {
@@ -48,6 +51,7 @@ void run_field(const AnalysisOptions& options, const OpenTokens& open) {
     const std::string name = label_of(std::filesystem::absolute(path).parent_path());
     if (fields.empty()) trained_length = trained.config.model.length;
     for (const int64_t length : lengths_or_trained(options, trained)) {
+      extend_model(*trained.model, options.extension, length, &text);
       FieldOptions settings;
       settings.length = length;
       settings.sequences = options.sequences;
@@ -86,6 +90,7 @@ void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
   std::vector<AttentionMap> maps;
   ProgressBar bar;
   for (const int64_t length : lengths_or_trained(options, trained)) {
+    extend_model(*trained.model, options.extension, length, &text);
     AttentionMapOptions settings;
     settings.length = length;
     settings.sequences = options.sequences;
@@ -153,11 +158,14 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
 void add_schemes(CLI::App& program) {
   program.add_subcommand("schemes", "list the positional schemes")->callback([] {
     for (const PositionEntry* entry : PositionEntry::all()) {
-      std::cout << std::left << std::setw(14) << entry->name << entry->description << '\n';
+      std::cout << std::left << std::setw(18) << entry->name << entry->description << '\n';
       for (const PositionOption& option : entry->options)
-        std::cout << "                --" << option.name << " (" << option.value << ")  "
+        std::cout << "                    --" << option.name << " (" << option.value << ")  "
                   << option.description << '\n';
     }
+    std::cout << "\nExtensions to longer texts, with --extend:\n";
+    for (const ExtensionEntry* entry : ExtensionEntry::all())
+      std::cout << std::left << std::setw(18) << entry->name << entry->description << '\n';
   });
 }
 

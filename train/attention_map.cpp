@@ -25,13 +25,14 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
   const int64_t L = options.length, N = options.sequences, H = model.config().heads;
   const EvenSequences sequences(model, text, L, N);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
-  require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L)),
-                 concat("an attention map at length ", L));
+  require_memory(
+      forward_bytes(model.config(), static_cast<double>(per_pass * L)) + bias_bytes(model, L),
+      concat("an attention map at length ", L));
 
   AttentionMap map{L, N, {}};
   for (int64_t block = 1; block <= model.config().blocks; ++block)
     for (int64_t head = 1; head <= H; ++head)
-      map.heads.push_back({block, head, std::vector<double>(L, 0)});
+      map.heads.push_back({block, head, std::vector<double>(L, 0), 0});
   for (int64_t first = 0; first < N; first += per_pass) {
     const int64_t B = std::min(per_pass, N - first);
     std::vector<int32_t> tokens;
@@ -39,10 +40,13 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
       const std::vector<int32_t> sequence = sequences.read(i);
       tokens.insert(tokens.end(), sequence.begin(), sequence.end() - 1);
     }
-    std::vector<Tensor> masses;
+    std::vector<AttentionMass> masses;
     model.hidden(model.embed(Ids(tokens, model.backend()), B), {.mass = &masses});
     for (size_t block = 0; block < masses.size(); ++block) {
-      const std::vector<real> mass = masses[block].to_vector();
+      const std::vector<real> mass = masses[block].mass.to_vector();
+      const std::vector<real> entropy = masses[block].entropy.to_vector();
+      for (int64_t h = 0; h < H; ++h)
+        map.heads[block * H + h].entropy += static_cast<double>(entropy[h]);
       for (int64_t i = 0; i < H * L; ++i)
         map.heads[block * H + i / L].mass[i % L] += static_cast<double>(mass[i]);
     }
@@ -54,6 +58,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
           ", head ", head.head, " adds up to ", total,
           "; the model's parameters are damaged: use another checkpoint");
     for (double& mass : head.mass) mass /= total;
+    head.entropy /= total;  // as many as there were queries, each with mass 1
   }
   return map;
 }
@@ -68,11 +73,11 @@ void write_attention(std::ostream& stream, const std::vector<AttentionMap>& maps
 }
 
 void write_windows(std::ostream& stream, const std::vector<AttentionMap>& maps, double share) {
-  stream << "length,block,head,share,window\n" << std::setprecision(9);
+  stream << "length,block,head,share,window,entropy\n" << std::setprecision(9);
   for (const AttentionMap& map : maps)
     for (const HeadMap& head : map.heads)
       stream << map.length << ',' << head.block << ',' << head.head << ',' << share << ','
-             << head.window(share) << '\n';
+             << head.window(share) << ',' << head.entropy << '\n';
 }
 
 }  // namespace farsight

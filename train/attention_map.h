@@ -24,6 +24,7 @@ struct AttentionMapOptions {
 struct HeadMap {
   int64_t block = 0, head = 0;
   std::vector<double> mass;  // mean attention to the key at distance 0 … L - 1; they add up to 1
+  double entropy = 0;        // mean over queries, nats
 
   /// The smallest window that holds this share of the attention.
   int64_t window(double share) const;
@@ -41,7 +42,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
 /// length,block,head,distance,mass
 void write_attention(std::ostream& stream, const std::vector<AttentionMap>& maps);
 
-/// length,block,head,share,window
+/// length,block,head,share,window,entropy
 void write_windows(std::ostream& stream, const std::vector<AttentionMap>& maps, double share);
 
 }  // namespace farsight

@@ -147,9 +147,10 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
   check(text.size > length, text.name, ": has ", text.size, " tokens, too few for one window of ",
         length, " and the token after it; use a longer text or a smaller length");
   require_same_vocabulary(model, text);
-  require_memory(
-      forward_bytes(model.config(), static_cast<double>(std::max(length, options.tokens_per_pass))),
-      concat("an evaluation at length ", length));
+  require_memory(forward_bytes(model.config(),
+                               static_cast<double>(std::max(length, options.tokens_per_pass))) +
+                     bias_bytes(model, length),
+                 concat("an evaluation at length ", length));
 }
 
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,
@@ -228,6 +229,7 @@ std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource
   ProgressBar bar;
   for (const int64_t length : lengths) {
     options.length = length;
+    if (options.before) options.before(length);
     options.progress = [&](int64_t done, int64_t total) {
       bar.show(concat("length ", length), done, total);
     };

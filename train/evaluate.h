@@ -59,6 +59,7 @@ struct EvaluationOptions {
   const std::vector<RecallMark>* marks = nullptr;
   int64_t tokens_per_pass = 8192;  // of a forward pass, if whole windows fit into that many
   std::function<void(int64_t done, int64_t total)> progress;
+  std::function<void(int64_t length)> before;  // evaluate_lengths() calls it before each length
 };
 
 /// Throws Error if the text is shorter than one window, has another vocabulary than the model, the

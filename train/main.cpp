@@ -16,6 +16,7 @@
 #include "data/token_file.h"
 #include "data/tokenizer.h"
 #include "train/commands.h"
+#include "train/extend.h"
 #include "train/generate.h"
 #include "train/log.h"
 #include "train/windows.h"
@@ -126,6 +127,7 @@ struct GenerateCommand {
   std::string model, tokenizer, prompt = "-", data;
   GenerateOptions options;
   WindowOptions windows;
+  ExtendOptions extension;
 };
 
 void run_generate(const GenerateCommand& command) {
@@ -142,9 +144,10 @@ void run_generate(const GenerateCommand& command) {
   }
   TokenSource text;
   if (!command.data.empty()) text = open_tokens(command.data);
-  choose_windows(*trained.model, command.windows,
-                 static_cast<int64_t>(prompt.size()) + command.options.tokens,
-                 command.data.empty() ? nullptr : &text);
+  const int64_t length = static_cast<int64_t>(prompt.size()) + command.options.tokens;
+  const TokenSource* const measured_on = command.data.empty() ? nullptr : &text;
+  choose_windows(*trained.model, command.windows, length, measured_on);
+  extend_model(*trained.model, command.extension, length, measured_on);
 
   std::string said = tokenizer->decode(prompt);
   std::cout << said << std::flush;
@@ -174,7 +177,9 @@ void add_generate(CLI::App& program) {
                          "folder with a tokenizer.json; default: the training data's");
   add_generate_options(*subcommand, command->options);
   add_window_options(*subcommand, command->windows);
-  subcommand->add_option("--data", command->data, "token file for --window measured");
+  add_extend_options(*subcommand, command->extension);
+  subcommand->add_option("--data", command->data,
+                         "token file for --window measured and --extend align");
   const auto threads = add_threads_option(*subcommand);
   subcommand->callback([=] {
     use_threads(*threads);

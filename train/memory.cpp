@@ -43,6 +43,10 @@ double forward_bytes(const ModelConfig& config, double tokens) {
   return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens);
 }
 
+double bias_bytes(const LanguageModel& model, int64_t length) {
+  return sizeof(real) * model.bias_elements(length);
+}
+
 double training_bytes(const Config& config) {
   // Seven numbers per parameter: value, gradient, two moments, and three copies while a checkpoint
   // is saved.

@@ -14,8 +14,11 @@ double training_bytes(const Config& config);
 /// Bytes of a forward and backward pass over `tokens` tokens through a model that is there.
 double backward_bytes(const ModelConfig& config, double tokens);
 
-/// Bytes of a forward pass over sequences of `length`, `tokens` tokens in all.
+/// Bytes of a forward pass over `tokens` tokens.
 double forward_bytes(const ModelConfig& config, double tokens);
+
+/// Bytes of the scheme's bias for texts of this length, where it is dense.
+double bias_bytes(const LanguageModel& model, int64_t length);
 
 /// Throws Error, "JOB needs about … MiB and the machine has …", if this machine's memory is
 /// smaller.

@@ -46,8 +46,9 @@ ReceptiveField receptive_field(LanguageModel& model, const TokenSource& text,
   check(options.threshold > 0 && options.threshold < 1,
         "the threshold is a share of the gradient between 0 and 1, not ", options.threshold);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
-  require_memory(backward_bytes(model.config(), static_cast<double>(per_pass * L)),
-                 concat("a receptive field at length ", L));
+  require_memory(
+      backward_bytes(model.config(), static_cast<double>(per_pass * L)) + bias_bytes(model, L),
+      concat("a receptive field at length ", L));
   for (const Parameter& parameter : model.parameters()) parameter.tensor.track(false);
 
   std::vector<double> share(L, 0);

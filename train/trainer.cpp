@@ -12,6 +12,7 @@ namespace {
 
 // Streams of random numbers, apart from those of the parameters' names.
 constexpr uint64_t kBatchStream = 1;
+constexpr uint64_t kPositionStream = uint64_t{1} << 62;
 constexpr uint64_t kDropoutStream = uint64_t{1} << 63;
 constexpr uint64_t kDropoutsPerPass = 1 << 12;
 
@@ -73,7 +74,9 @@ double Trainer::pass(int64_t pass_index) {
                         {config_.seed, kDropoutStream + pass_index * kDropoutsPerPass}};
   Backend& backend = model_.backend();
   Tape tape;
-  const Tensor losses = model_.losses(Ids(tokens, backend), Ids(targets, backend), B, dropout);
+  const Tensor losses =
+      model_.losses(Ids(tokens, backend), Ids(targets, backend), B,
+                    {dropout, Stream{config_.seed, kPositionStream + pass_index}});
   const Tensor mean = scale(sum(losses), real(1) / (B * T * config_.accumulate));
   tape.backward(mean);
   return static_cast<double>(mean.item());

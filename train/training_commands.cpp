@@ -7,6 +7,7 @@
 #include "train/commands.h"
 #include "train/compare.h"
 #include "train/evaluate.h"
+#include "train/extend.h"
 #include "train/position_report.h"
 #include "train/sweep.h"
 #include "train/trainer.h"
@@ -99,6 +100,7 @@ struct EvalOptions {
   std::vector<int64_t> lengths;
   int64_t stride = 0, max_targets = 0;
   WindowOptions windows;
+  ExtendOptions extension;
 };
 
 void run_eval(const EvalOptions& options, const OpenTokens& open) {
@@ -122,6 +124,11 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
   settings.stride = options.stride;
   settings.max_targets = options.max_targets;
   if (!marks.empty()) settings.marks = &marks;
+  settings.before = [&](int64_t length) {
+    const std::string note = extend_model(*trained.model, options.extension, length, &text);
+    if (!note.empty()) say << note << '\n';
+  };
+  settings.before(lengths[0]);  // what cannot be extended is refused before the table begins
   const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
   say << recall_table(evaluations.front());
   if (evaluations.size() > 1) say << recall_table(evaluations.back());
@@ -151,6 +158,7 @@ void add_eval(CLI::App& program, const OpenTokens& open) {
   command->add_option("--by-position", options->by_position,
                       "loss by position in the window: FOLDER of a CSV and a plot");
   add_window_options(*command, options->windows);
+  add_extend_options(*command, options->extension);
   const auto threads = add_threads_option(*command);
   command->callback([=] {
     use_threads(*threads);

@@ -10,8 +10,8 @@
 
 namespace farsight {
 
-void CpuBackend::attention_mass(real* mass, const real* lse, const real* q, const real* k,
-                                const BiasView& bias, const AttentionSizes& s,
+void CpuBackend::attention_mass(real* mass, real* entropy, const real* lse, const real* q,
+                                const real* k, const BiasView& bias, const AttentionSizes& s,
                                 int64_t first_query) {
   const int64_t C = s.H * s.D;
 #pragma omp parallel
@@ -22,6 +22,7 @@ void CpuBackend::attention_mass(real* mass, const real* lse, const real* q, cons
     for (int64_t h = 0; h < s.H; ++h) {
       const int64_t window = s.windows ? s.windows[h] : 0;
       std::fill(total.begin(), total.end(), 0.0);
+      double nats = 0;
       const int64_t blocks = (s.Tq - first_query + kTileQ - 1) / kTileQ;
       for (int64_t unit = 0; unit < s.B * blocks; ++unit) {
         const int64_t b = unit % s.B, first = first_query + unit / s.B * kTileQ;
@@ -38,12 +39,16 @@ void CpuBackend::attention_mass(real* mass, const real* lse, const real* q, cons
             real* row = scores.data() + r * kTileK;
             add_bias(row, columns, bias, h, first + r, key);
             const real log_total = lse[(b * s.H + h) * s.Tq + first + r];
-            for (int64_t c = columns.begin; c < columns.end; ++c)
-              total[position - key - c] += exp_fast(row[c] - log_total);
+            for (int64_t c = columns.begin; c < columns.end; ++c) {
+              const real log_p = row[c] - log_total, p = exp_fast(log_p);
+              total[position - key - c] += p;
+              if (p > 0) nats -= p * log_p;  // windows and distance make many of them 0
+            }
           }
         }
       }
       std::copy(total.begin(), total.end(), mass + h * s.Tk);
+      entropy[h] = static_cast<real>(nats);
     }
   }
 }

@@ -59,7 +59,7 @@ class CpuBackend final : public Backend {
                           const real* lse, const real* q, const real* k, const real* v,
                           const BiasView& bias, const AttentionSizes& sizes) override;
 
-  void attention_mass(real* mass, const real* lse, const real* q, const real* k,
+  void attention_mass(real* mass, real* entropy, const real* lse, const real* q, const real* k,
                       const BiasView& bias, const AttentionSizes& sizes, int64_t first) override;
 
   // cache.cpp

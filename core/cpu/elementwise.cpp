@@ -25,6 +25,11 @@ struct GeluTanh {
   }
 };
 
+struct Relu {
+  static real value(real x) { return x > 0 ? x : 0; }
+  static real derivative(real x) { return x > 0 ? 1 : 0; }
+};
+
 struct Exp {
   static real value(real x) { return exp_fast(x); }
   static real derivative(real x) { return exp_fast(x); }
@@ -48,6 +53,8 @@ void with_map(Map kind, const F& f) {
       return f(Gelu{});
     case Map::kGeluTanh:
       return f(GeluTanh{});
+    case Map::kRelu:
+      return f(Relu{});
     case Map::kExp:
       return f(Exp{});
     case Map::kLog1p:

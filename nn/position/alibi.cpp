@@ -22,18 +22,14 @@ class Alibi : public FixedBias {
   }
 
  private:
-  double slope_of(int64_t head) const {
+  double factor(int64_t head) const override {
     if (slope_ > 0) return slope_;
     const auto c = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(heads_)));
     const double exponent = head <= c ? 8.0 * head / c : 8.0 * (2 * (head - c) - 1) / (2 * c);
     return std::exp2(-exponent - shift_);
   }
 
-  std::vector<double> values(int64_t head, int64_t length) const override {
-    std::vector<double> row(length);
-    for (int64_t d = 0; d < length; ++d) row[d] = 0 - slope_of(head) * d;
-    return row;
-  }
+  double shape(double distance) const override { return -distance; }
 
   const double shift_, slope_;
 };

@@ -23,10 +23,12 @@ class KerpleLog : public PositionScheme {
         log_r2_(add_parameter("log_r2", {config.heads, 1}, log_uniform_value(0.1, 1), Decay::kNo,
                               *config.backend)) {}
 
+  bool has(Acts acts) const override { return acts != Acts::kRotation; }
+
   Bias bias(const Positions& queries) override {
     Backend& backend = log_r1_.backend();
-    const Tensor distance = by_distance(queries.end, backend, [](int64_t d) { return d; });
-    const Tensor minus_one = by_distance(queries.end, backend, [](int64_t) { return -1; });
+    const Tensor distance = by_distance(queries, backend, [](double d) { return d; });
+    const Tensor minus_one = by_distance(queries, backend, [](double) { return -1; });
     return {multiply(linear(exp(log_r1_), minus_one), log1p(linear(exp(log_r2_), distance)))};
   }
 

@@ -19,11 +19,13 @@ class KerplePower : public PositionScheme {
         logit_r2_(add_parameter("logit_r2", {config.heads, 1}, uniform(-2, 0), Decay::kNo,
                                 *config.backend)) {}
 
+  bool has(Acts acts) const override { return acts != Acts::kRotation; }
+
   Bias bias(const Positions& queries) override {
     Backend& backend = log_r1_.backend();
     const Tensor log_distance =
-        by_distance(queries.end, backend, [](int64_t d) { return d ? 2 * std::log(d) : 0; });
-    const Tensor sign = by_distance(queries.end, backend, [](int64_t d) { return d ? -1 : 0; });
+        by_distance(queries, backend, [](double d) { return d ? 2 * std::log(d) : 0; });
+    const Tensor sign = by_distance(queries, backend, [](double d) { return d ? -1 : 0; });
     return {multiply(linear(exp(log_r1_), sign), exp(linear(sigmoid(logit_r2_), log_distance)))};
   }
 

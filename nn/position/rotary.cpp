@@ -1,11 +1,10 @@
 // Rotary positions (RoPE, Su et al. 2021): pair i of a query or key at position m is turned by
 // m * base^(-2i/D), so that scores depend on distance alone. A pair is (2i, 2i + 1), or
 // (i, i + D/2) in the "rotate-half" layout that many published weights use.
-#include <cmath>
-
 #include "core/error.h"
 #include "core/ops.h"
 #include "nn/position.h"
+#include "nn/rotation.h"
 
 namespace farsight {
 namespace {
@@ -24,37 +23,23 @@ class Rotary : public PositionScheme {
     check(base_ > 1, "rotary-base must be greater than 1, not ", base_);
   }
 
+  bool has(Acts) const override { return true; }
+
   void rotate(Tensor& q, Tensor& k, const Positions& positions) override {
-    const Tensor& table = angles(positions);
-    q = farsight::rotate(q, table, layout_);
-    k = farsight::rotate(k, table, layout_);
+    const Tensor& angles = table_.get(positions, [&] {
+      return rotation_table(positions, head_width_, base_, backend_,
+                            [](int64_t, double) { return 1; });
+    });
+    q = farsight::rotate(q, angles, layout_);
+    k = farsight::rotate(k, angles, layout_);
   }
 
  private:
-  /// (count, D / 2, 2): cosine and sine of each pair's angle.
-  const Tensor& angles(const Positions& positions) {
-    if (positions != positions_) {
-      std::vector<real> table;
-      table.reserve(positions.count() * head_width_);
-      for (int64_t m = positions.begin; m < positions.end; ++m) {
-        for (int64_t pair = 0; pair < head_width_ / 2; ++pair) {
-          const double angle = m * std::pow(base_, -2.0 * pair / head_width_);
-          table.push_back(static_cast<real>(std::cos(angle)));
-          table.push_back(static_cast<real>(std::sin(angle)));
-        }
-      }
-      table_ = Tensor::from({positions.count(), head_width_ / 2, 2}, table, backend_);
-      positions_ = positions;
-    }
-    return table_;
-  }
-
   const int64_t head_width_;
   const double base_;
   const PairLayout layout_;
   Backend& backend_;
-  Positions positions_{0, 0};
-  Tensor table_;  // for positions_, asked for last
+  PositionTable table_;  // (count, D / 2, 2)
 };
 
 const PositionEntry entry("rotary", "queries and keys turned by their positions",

@@ -22,27 +22,16 @@ class Sandwich : public FixedBias {
     return static_cast<int>(dbar);
   }
 
-  std::vector<double> values(int64_t head, int64_t length) const override {
-    const double factor = static_cast<double>(heads_) / (8.0 * head);
-    std::vector<double> row = sums(length);
-    for (double& value : row) value *= factor;
-    return row;
-  }
+  double factor(int64_t head) const override { return static_cast<double>(heads_) / (8.0 * head); }
 
-  /// S(d) for the distances below `length`.
-  const std::vector<double>& sums(int64_t length) const {
-    if (static_cast<int64_t>(sums_.size()) != length) {
-      sums_.assign(length, 0);
-      for (int i = 0; i < dbar_ / 2; ++i) {
-        const double frequency = std::pow(10000.0, -2.0 * i / dbar_);
-        for (int64_t d = 0; d < length; ++d) sums_[d] += std::cos(d * frequency);
-      }
-    }
-    return sums_;
+  double shape(double distance) const override {
+    double sum = 0;
+    for (int i = 0; i < dbar_ / 2; ++i)
+      sum += std::cos(distance * std::pow(10000.0, -2.0 * i / dbar_));
+    return sum;
   }
 
   const int dbar_;
-  mutable std::vector<double> sums_;  // for the length asked for last: heads ask one by one
 };
 
 const PositionEntry entry("sandwich", "inner products of sinusoidal embeddings as a bias",

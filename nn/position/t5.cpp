@@ -26,11 +26,16 @@ class T5 : public PositionScheme {
       : table_(add_parameter("weight", {config.heads, kBuckets}, normal(0.02), Decay::kNo,
                              *config.backend)) {}
 
+  bool has(Acts acts) const override { return acts != Acts::kRotation; }
+
   Bias bias(const Positions& queries) override {
     const int64_t length = queries.end;
     // Rows are picked by a product with one-hot rows: (H, 32) (T, 32)ᵀ.
     std::vector<real> one_hot(length * kBuckets, 0);
-    for (int64_t c = 0; c < length; ++c) one_hot[c * kBuckets + bucket(length - 1 - c)] = 1;
+    for (int64_t c = 0; c < length; ++c) {
+      const double distance = static_cast<double>(length - 1 - c) * queries.scale();
+      one_hot[c * kBuckets + bucket(static_cast<int64_t>(distance))] = 1;
+    }
     return {linear(table_, Tensor::from({length, kBuckets}, one_hot, table_.backend()))};
   }
 
