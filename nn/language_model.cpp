@@ -132,6 +132,7 @@ Tensor LanguageModel::embed(const Ids& tokens, int64_t B) const {
 Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   const int64_t B = embedded.shape()[0], T = embedded.shape()[1];
   const int64_t begin = pass.memory ? pass.memory->tokens() : 0;
+  require_reach(begin + T);
   const Positions positions{begin, begin + T, extension_.get(), B, pass.training};
   Tensor x = embedded;
   if (position_->embedding_scale() != 1) x = scale(x, position_->embedding_scale());
@@ -170,6 +171,12 @@ void LanguageModel::extend(const ExtensionEntry* entry, const ExtensionConfig& c
         entry->acts == Acts::kRotation ? "rotations" : "positions", ", and the scheme '",
         config_.position, "' has none to extend; see `farsight schemes`");
   extension_ = entry->make(config);
+}
+
+void LanguageModel::require_reach(int64_t length) const {
+  check(length <= position_->reach(), "the scheme '", config_.position, "' has ",
+        position_->reach(), " positions and cannot reach ", length, "; choose lengths up to ",
+        position_->reach(), " or another scheme");
 }
 
 Tensor LanguageModel::query_factors(const Positions& positions) const {

@@ -86,6 +86,9 @@ class LanguageModel : public Module {
   /// scheme has nothing for it to act on.
   void extend(const ExtensionEntry* entry, const ExtensionConfig& config = {});
 
+  /// Throws Error if the scheme has no positions for a text of this length.
+  void require_reach(int64_t length) const;
+
   /// Numbers in the scheme's bias for a text of this length, where it is dense.
   double bias_elements(int64_t length) const { return position_->bias_elements({0, length}); }
 

@@ -7,6 +7,7 @@
 // and from then on the command line, `farsight schemes`, the tests and the benchmark know it.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -61,6 +62,9 @@ class PositionScheme : public Module {
   /// Added to the scaled scores of queries at these positions with keys at 0 … end - 1; see Bias
   /// for its layout.
   virtual Bias bias(const Positions& queries);
+
+  /// The most positions that the scheme has.
+  virtual int64_t reach() const { return std::numeric_limits<int64_t>::max(); }
 
   /// How many numbers such a bias has, where it is dense.
   virtual double bias_elements(const Positions& /*queries*/) const { return 0; }

@@ -109,8 +109,8 @@ TEST_CASE("what cannot be analysed is refused") {
   LanguageModel model(small_model("learned"), 1, cpu_backend());
   CHECK(contains(error_of([&] { field_of(model, 9); }), "cannot reach 9"));
   CHECK(contains(error_of([&] { field_of(model, 0); }), "must be positive"));
-  CHECK(contains(error_of([&] { field_of(model, 197); }), "too few for 5 different sequences"));
   LanguageModel large(small_model("none"), 1, cpu_backend());
+  CHECK(contains(error_of([&] { field_of(large, 197); }), "too few for 5 different sequences"));
   TokenSource text = small_text(int64_t{1} << 40);
   FieldOptions options;
   options.length = int64_t{1} << 36;
@@ -133,7 +133,7 @@ TEST_CASE("loss by position adds up to the whole loss") {
     nll += bucket.loss * bucket.targets;
   }
   CHECK(nll == Approx(e.nll));
-  CHECK(next == 23);
+  CHECK(next == 21);
   // Windows of 20, 20, 20, 20 and 14 targets: five have a target behind 8, four behind 15 to 18.
   CHECK(e.by_position[0].targets == 5);
   const PositionBucket& bucket = e.by_position[e.by_position.size() - 2];

@@ -59,6 +59,8 @@ refuses 'exists already.*--resume' train
 refuses 'length' eval_ --lengths 0
 refuses 'stride' eval_ --lengths 16 --stride 17
 refuses "lengths: 'x' is not a whole number" eval_ --lengths 16,x
+refuses "lengths: '016' is not a whole number" eval_ --lengths 016
+refuses 'length 16 is there twice' eval_ --lengths 16,16
 refuses 'too few for one window of 100000' eval_ --lengths 16,100000
 refuses 'targets' eval_ --max-targets -1
 refuses 'no positional scheme' "$farsight" bias --position alibye --heads 2 --distances 0
@@ -146,7 +148,7 @@ refuses 'flipped.safetensors: .*(damaged|checksum)' "$farsight" eval --model fli
 refuses 'text: not a sound .*header' "$farsight" eval --model text --data data/valid.bin
 refuses 'width' train --resume --width 16 --steps 4
 "$farsight" train $small --data data --out learned --position learned >/dev/null
-refuses 'table of 16 positions and cannot reach 32' "$farsight" eval --model learned/checkpoint.safetensors --data data/valid.bin \
+refuses 'has 16 positions and cannot reach 32' "$farsight" eval --model learned/checkpoint.safetensors --data data/valid.bin \
   --lengths 32
 
 # Text.

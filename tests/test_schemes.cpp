@@ -142,7 +142,8 @@ TEST_CASE("xPos scores depend on distance alone, and fade") {
     expected += 2 * std::cos(9 * std::pow(10000.0, -2.0 * pair / D)) *
                 std::pow((2.0 * pair / D + 0.4) / 1.4, 9.0 / 512);
   CHECK(score(9, 0) == Approx(expected).epsilon(1e-4));
-  CHECK(contains(error_of([&] { xpos->rotate(q, k, {40000 - T, 40000}); }), "reaches 32768"));
+  LanguageModel model(small_model("xpos"), 1, cpu_backend());
+  CHECK(contains(error_of([&] { model.require_reach(40000); }), "has 32768 positions"));
 }
 
 TEST_CASE("schemes with random positions draw them in training alone, for each sequence") {
@@ -248,7 +249,7 @@ TEST_CASE("every scheme reaches past its training length, or says that it cannot
     const std::string error = error_of([&] { losses = losses_of(model, small_tokens(70)); });
     INFO(entry->name << ": " << error);
     if (entry->name == "learned") {
-      CHECK(contains(error, "table of 8 positions and cannot reach 69"));
+      CHECK(contains(error, "has 8 positions and cannot reach 69"));
     } else {
       CHECK(error.empty());
       for (const real loss : losses) CHECK(std::isfinite(loss));

@@ -44,11 +44,14 @@ std::filesystem::file_time_type written(const TemporaryFolder& folder, const std
 TEST_CASE("a sweep makes every combination, the first setting varying slowest") {
   const TemporaryFolder folder;
   SweepOptions options = small_sweep(folder);
+  options.vary = {"window=1/2/3/0"};
+  CHECK(sweep_runs(options)[0].name == "window=1-2-3-0");
+  CHECK(sweep_runs(options)[0].config.model.windows == std::vector<int64_t>{1, 2, 3, 0});
   options.vary = {"position=alibi,none", "window=3,0", "seed=7", "rate=1e-3,0.5"};
   const std::vector<SweepRun> runs = sweep_runs(options);
   REQUIRE(runs.size() == 8);
-  CHECK(runs[0].name == "alibi_window=3_seed=7_rate=1e-3");
-  CHECK(runs[0].group == "alibi_window=3_rate=1e-3");
+  CHECK(runs[0].name == "alibi_window=3_seed=7_rate=0.001");
+  CHECK(runs[0].group == "alibi_window=3_rate=0.001");
   CHECK(runs[1].name == "alibi_window=3_seed=7_rate=0.5");
   CHECK(runs[7].name == "none_window=0_seed=7_rate=0.5");
   CHECK(runs[7].config.model.position == "none");
@@ -68,13 +71,21 @@ TEST_CASE("a sweep refuses what it cannot vary, before it starts") {
   CHECK(contains(error({}), "nothing to vary"));
   CHECK(contains(error({"position"}), "SETTING=VALUE,VALUE"));
   CHECK(contains(error({"positon=alibi"}), "nearest known one is 'position'"));
-  CHECK(contains(error({"seed="}), "no values"));
+  CHECK(contains(error({"seed="}), "a value is empty"));
+  CHECK(contains(error({"seed=1,"}), "a value is empty"));
+  CHECK(contains(error({"seed=-1"}), "'-1' is not a whole number >= 0"));
+  CHECK(contains(error({"rate=1e-3,0.001"}), "0.001 twice"));
+  CHECK(contains(error({"seed=1, 1"}), "twice"));
+  CHECK(contains(error({"rate=nan"}), "'nan' is not a number"));
+  CHECK(contains(error({"tied=yes"}), "neither true nor false"));
+  CHECK(contains(error({"position=none,learned"}), "the run learned: the scheme 'learned' has 8"));
+  CHECK(contains(error({"length=4,200"}), "the run length=200: "));
   CHECK(contains(error({"seed=1,,2"}), "a value is empty"));
   CHECK(contains(error({"seed=1,1"}), "1 twice"));
   CHECK(contains(error({"seed=1", "seed=2"}), "varied twice"));
   CHECK(contains(error({"out=a,b"}), "cannot be varied"));
-  CHECK(contains(error({"steps=3,many"}), "the run steps=many: damaged settings: steps"));
-  CHECK(contains(error({"steps=1.5"}), "no whole number"));
+  CHECK(contains(error({"steps=3,many"}), "steps: 'many' is not a whole number"));
+  CHECK(contains(error({"steps=1.5"}), "'1.5' is not a whole number"));
   CHECK(
       contains(error({"position=alibi,alibye"}), "the run alibye: there is no positional scheme"));
   CHECK(contains(error({"heads=4,3"}), "the run heads=3: heads = 3 does not divide"));
@@ -82,6 +93,11 @@ TEST_CASE("a sweep refuses what it cannot vary, before it starts") {
   SweepOptions options = small_sweep(folder);
   options.lengths = {8, 120};
   CHECK(contains(sweep_error(options), "too few for one window of 120"));
+  options.lengths = {8, 8};
+  CHECK(contains(sweep_error(options), "a length is there twice"));
+  options = small_sweep(folder);
+  options.sequences = 999;
+  CHECK(contains(sweep_error(options), "too few for 999 different sequences"));
   CHECK_FALSE(std::filesystem::exists(folder.path() / "sweep"));
 }
 
@@ -120,6 +136,10 @@ TEST_CASE("a sweep skips what is done and does again what is not") {
   CHECK(contains(output_of(options), "trained already: "));
   CHECK(written(folder, "none/checkpoint.safetensors") == trained);
   CHECK(written(folder, "none/eval.csv") == evaluated);
+
+  folder.write("sweep/none/field.csv", "");  // damaged
+  output_of(options);
+  CHECK(contains(folder.read("sweep/none/field.csv"), "none,8,3,"));
 
   options.lengths = {8, 16, 32};
   output_of(options);

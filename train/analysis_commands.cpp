@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
+#include <map>
 
 #include "core/cpu/threads.h"
 #include "core/error.h"
@@ -12,6 +13,7 @@
 #include "train/extend.h"
 #include "train/field_report.h"
 #include "train/log.h"
+#include "train/sequences.h"
 #include "train/table.h"
 
 namespace farsight {
@@ -43,13 +45,21 @@ std::vector<int64_t> lengths_or_trained(const AnalysisOptions& options, const Tr
 
 void run_field(const AnalysisOptions& options, const OpenTokens& open) {
   const TokenSource text = open(options.data);
-  NamedFields fields;
-  int64_t trained_length = 0;
-  ProgressBar bar;
+  require_different(options.lengths);
+  prepare_folder(options.out);
+  std::map<std::string, TrainedModel> models;
+  std::vector<std::string> names;  // in the order given
   for (const std::string& path : options.models) {
-    const TrainedModel trained = load_model(path, text);
-    const std::string name = label_of(std::filesystem::absolute(path).parent_path());
-    if (fields.empty()) trained_length = trained.config.model.length;
+    names.push_back(label_of(std::filesystem::absolute(path).parent_path()));
+    const auto [model, is_new] = models.emplace(names.back(), load_model(path, text));
+    check(is_new, "two models are called ", names.back(), ", after their folders; rename one");
+    for (const int64_t length : lengths_or_trained(options, model->second))
+      EvenSequences(*model->second.model, text, length, options.sequences);
+  }
+  NamedFields fields;
+  ProgressBar bar;
+  for (const std::string& name : names) {
+    const TrainedModel& trained = models.at(name);
     for (const int64_t length : lengths_or_trained(options, trained)) {
       extend_model(*trained.model, options.extension, length, &text);
       FieldOptions settings;
@@ -65,7 +75,8 @@ void run_field(const AnalysisOptions& options, const OpenTokens& open) {
   bar.erase();
   std::cout << field_table(fields);
   if (!options.out.empty())
-    std::cout << "\nWritten:\n" << write_field_report(options.out, fields, trained_length);
+    std::cout << "\nWritten:\n"
+              << write_field_report(options.out, fields, models.at(names[0]).config.model.length);
 }
 
 void add_field(CLI::App& program, const OpenTokens& open) {
@@ -86,7 +97,11 @@ void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
   check(options.share > 0 && options.share <= 1, "the share must be above 0 and at most 1, not ",
         options.share);
   const TokenSource text = open(options.data);
+  require_different(options.lengths);
+  prepare_folder(options.out);
   const TrainedModel trained = load_model(options.models.back(), text);
+  for (const int64_t length : lengths_or_trained(options, trained))
+    EvenSequences(*trained.model, text, length, options.sequences);
   std::vector<AttentionMap> maps;
   ProgressBar bar;
   for (const int64_t length : lengths_or_trained(options, trained)) {
@@ -129,7 +144,8 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
   auto epsilon = std::make_shared<double>(1e-4);
   command
       ->add_option("cases", *cases,
-                   "CHECKPOINT=WINDOW, WINDOW being full, auto, measured or numbers of tokens")
+                   "CHECKPOINT=WINDOW, WINDOW being full (none, not even those of the training), "
+                   "auto, measured or numbers of tokens")
       ->required();
   command->add_option("--data", *data, "token file")->required();
   command->add_option("--lengths", options->lengths, "lengths of the context")
@@ -148,6 +164,8 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
   const auto threads = add_threads_option(*command);
   command->callback([=] {
     const TokenSource text = open(*data);
+    require_different(options->lengths);
+    prepare_folder(*out);
     std::vector<CostCase> all;
     for (const std::string& one : *cases) all.push_back(cost_case(one, *epsilon));
     const auto costs = measure_costs(all, *options, text, *threads, std::cout);

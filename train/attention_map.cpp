@@ -12,12 +12,15 @@
 namespace farsight {
 
 int64_t HeadMap::window(double share) const {
+  // Beyond the last distance that has any mass, rounding is all that can be missing.
+  auto seen = static_cast<int64_t>(mass.size());
+  while (seen > 1 && mass[seen - 1] == 0) --seen;
   double held = 0;
-  for (size_t d = 0; d < mass.size(); ++d) {
+  for (int64_t d = 0; d < seen; ++d) {
     held += mass[d];
-    if (held >= share) return static_cast<int64_t>(d) + 1;
+    if (held >= share) return d + 1;
   }
-  return static_cast<int64_t>(mass.size());
+  return seen;
 }
 
 AttentionMap attention_map(LanguageModel& model, const TokenSource& text,

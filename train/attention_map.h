@@ -19,8 +19,8 @@ struct AttentionMapOptions {
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
-/// One head of one block, counted from 1. Averages are over the second half of each sequence's
-/// queries, all of which have at least L / 2 keys to choose from.
+/// One head of one block, counted from 1. Averages are over the queries from floor(L / 2)
+/// on, all of which have at least L / 2 keys to choose from.
 struct HeadMap {
   int64_t block = 0, head = 0;
   std::vector<double> mass;  // mean attention to the key at distance 0 … L - 1; they add up to 1

@@ -5,6 +5,7 @@
 #include <iomanip>
 
 #include "core/error.h"
+#include "train/memory.h"
 
 namespace farsight {
 
@@ -34,6 +35,9 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
   constexpr int64_t kFarthest = 1 << 24;
   check(*nearest >= 0 && *farthest <= kFarthest, "distances must be in 0 … ", kFarthest, ", not ",
         *nearest < 0 ? *nearest : *farthest);
+
+  require_memory(3.0 * sizeof(real) * static_cast<double>(H) * static_cast<double>(*farthest + 1),
+                 "this table");
 
   constexpr int64_t kHeadWidth = 2;  // no scheme's bias depends on it
   const int64_t T = *farthest + 1;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "train/checkpoint.h"
 #include "train/token_source.h"
@@ -26,6 +27,13 @@ std::shared_ptr<int64_t> add_threads_option(CLI::App& command);
 
 /// The model of a checkpoint. Throws Error if the text is not tokenized as its training data were.
 TrainedModel load_model(const std::string& checkpoint, const TokenSource& text);
+
+/// Throws Error if a length is there twice.
+void require_different(std::vector<int64_t> lengths);
+
+/// Creates the folder that results are to go into, before they are computed; "" = none. Throws
+/// Error if it cannot be.
+void prepare_folder(const std::string& folder);
 
 /// Writes to a file, or to standard output where `path` is "-".
 void write_result(const std::string& path, const std::function<void(std::ostream&)>& write);

@@ -30,7 +30,11 @@ std::string fault_of(const std::string& text, const char* expected) {
   const char* const end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, value);
   bool good = result.ec == std::errc() && result.ptr == end;
-  if constexpr (std::is_floating_point_v<Number>) good = good && std::isfinite(value);
+  if constexpr (std::is_floating_point_v<Number>)
+    good = good && std::isfinite(value);
+  else  // which CLI11 would take for an octal number
+    good = good && (text.find_first_not_of('-') == text.size() - 1 ||
+                    text[text.find_first_not_of('-')] != '0');
   return good ? "" : concat("'", text, "' is not ", expected);
 }
 

@@ -1,13 +1,15 @@
 // What a context costs: see cost.h.
 #include "train/cost.h"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <iomanip>
-#include <sstream>
+#include <set>
 
 #include "core/cpu/threads.h"
 #include "core/error.h"
@@ -31,6 +33,7 @@ nlohmann::json in_own_process(const std::function<nlohmann::json()>& job) {
   const pid_t child = fork();
   check(child >= 0, "no process can be started");
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // it does not outlive the program
     close(ends[0]);
     nlohmann::json result;
     try {
@@ -65,6 +68,13 @@ TrainedModel model_of(const CostCase& one, const TokenSource& text, int64_t leng
   return trained;
 }
 
+/// Throws Error if a case cannot be measured up to `length` tokens, those generated among them.
+nlohmann::json check_case(const CostCase& one, const TokenSource& text, int64_t length) {
+  const TrainedModel trained = model_of(one, text, length);
+  trained.model->require_reach(length);
+  return nlohmann::json::object();
+}
+
 nlohmann::json measure_evaluation(const CostCase& one, const TokenSource& text, int64_t length,
                                   int64_t targets) {
   const TrainedModel trained = model_of(one, text, length);
@@ -86,10 +96,10 @@ nlohmann::json measure_generation(const CostCase& one, const TokenSource& text, 
   std::vector<int32_t> prompt(length);
   text.read(0, prompt);
   GenerateOptions options;
-  options.tokens = tokens;
+  options.tokens = tokens + 1;  // so that there are as many passes behind the prompt's
   const Generated generated =
       generate(*trained.model, prompt, options, [](int32_t) { return true; });
-  return {{"speed", static_cast<double>(generated.tokens) / generated.seconds},
+  return {{"speed", generated.tokens_per_second()},
           {"cache", generated.cache_bytes / (1 << 20)},
           {"peak", peak_mib()}};
 }
@@ -110,6 +120,7 @@ Plot cost_plot(const std::vector<Cost>& costs, const std::string& title, const s
     plot.curves.back().points.emplace_back(x, value(cost));
     if (!std::count(plot.x_ticks.begin(), plot.x_ticks.end(), x)) plot.x_ticks.push_back(x);
   }
+  std::sort(plot.x_ticks.begin(), plot.x_ticks.end());
   return plot;
 }
 
@@ -131,9 +142,23 @@ std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOp
   check(!options.lengths.empty(), "no lengths; pass for example --lengths 1024,4096,16384");
   check(options.generated > 0, "the number of tokens to generate must be positive, not ",
         options.generated);
+  check(options.targets > 0, "the number of targets must be positive, not ", options.targets);
+  std::set<std::string> labels;
+  for (const CostCase& one : cases)
+    check(labels.insert(one.label).second, "two cases are called ", one.label,
+          ", after the run's folder and the window");
   for (const int64_t length : options.lengths)
     check(length > 0 && length < text.size, "a length must be 1 to ", text.size - 1,
           ", what the text has, not ", length);
+  const auto measure = [&](const auto& job) {
+    return in_own_process([&] {
+      use_threads(threads);
+      return job();
+    });
+  };
+  const int64_t longest = *std::max_element(options.lengths.begin(), options.lengths.end());
+  for (const CostCase& one : cases)
+    measure([&] { return check_case(one, text, longest + options.generated); });
   size_t widest = 4;
   for (const CostCase& one : cases) widest = std::max(widest, one.label.size());
   const auto name = [&](const std::string& label) {
@@ -146,12 +171,6 @@ std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOp
   for (const CostCase& one : cases) {
     for (const int64_t length : options.lengths) {
       say.flush();  // the children must not inherit what is not written yet
-      const auto measure = [&](const auto& job) {
-        return in_own_process([&] {
-          use_threads(threads);
-          return job();
-        });
-      };
       const auto evaluated =
           measure([&] { return measure_evaluation(one, text, length, options.targets); });
       const auto generated =

@@ -78,7 +78,7 @@ class ByPosition {
     for (int64_t quarter = 0, begin = 1; begin <= length; ++quarter) {
       const auto end = static_cast<int64_t>(std::exp2(quarter / 4.0 + 0.25) + 1e-9) + 1;
       if (end <= begin) continue;
-      buckets_.push_back({begin, end, 0, 0});
+      buckets_.push_back({begin, std::min(end, length + 1), 0, 0});
       begin = end;
     }
   }
@@ -147,6 +147,7 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
   check(text.size > length, text.name, ": has ", text.size, " tokens, too few for one window of ",
         length, " and the token after it; use a longer text or a smaller length");
   require_same_vocabulary(model, text);
+  model.require_reach(length);
   require_memory(forward_bytes(model.config(),
                                static_cast<double>(std::max(length, options.tokens_per_pass))) +
                      bias_bytes(model, length),

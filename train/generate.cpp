@@ -19,14 +19,6 @@ constexpr uint64_t kSampleStream = 2;
 /// A long prompt goes in by pieces, so that its activations take bounded memory.
 constexpr size_t kPromptChunk = 2048;
 
-void check_options(const GenerateOptions& options) {
-  check(options.tokens >= 0, "tokens must be 0 or more, not ", options.tokens);
-  check(options.temperature >= 0, "temperature must be 0 or more, not ", options.temperature);
-  check(options.top_k >= 0, "top-k must be 0 (all) or more, not ", options.top_k);
-  check(options.top_p > 0 && options.top_p <= 1, "top-p must be above 0 and at most 1, not ",
-        options.top_p);
-}
-
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -89,14 +81,32 @@ int32_t draw_token(const std::vector<real>& logits, const GenerateOptions& optio
   return order[weights.size() - 1];  // reached by rounding alone
 }
 
-Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
-                   const GenerateOptions& options, const std::function<bool(int32_t)>& on_token) {
-  check_options(options);
+void check_generation(const LanguageModel& model, const std::vector<int32_t>& prompt,
+                      const GenerateOptions& options) {
+  check(options.tokens >= 0, "tokens must be 0 or more, not ", options.tokens);
+  check(options.temperature >= 0, "temperature must be 0 or more, not ", options.temperature);
+  check(options.top_k >= 0, "top-k must be 0 (all) or more, not ", options.top_k);
+  check(options.top_p > 0 && options.top_p <= 1, "top-p must be above 0 and at most 1, not ",
+        options.top_p);
   check(!prompt.empty(), "the prompt is empty; give the model at least one token to go on from");
   const auto context = static_cast<double>(prompt.size()) + static_cast<double>(options.tokens);
-  const auto width = static_cast<double>(model.config().width * model.config().blocks);
-  require_memory(forward_bytes(model.config(), kPromptChunk) + 2 * sizeof(real) * context * width,
+  check(context < 1e15, "a context of ", context, " tokens is too long");
+  model.require_reach(static_cast<int64_t>(context) - 1);  // the last token is not read again
+  double kept = 0;                                         // keys of all heads
+  for (const std::vector<int64_t>& windows : model.windows()) {
+    for (int64_t h = 0; h < model.config().heads; ++h) {
+      const bool limited = !windows.empty() && windows[h] > 0;
+      kept += limited ? std::min(context, static_cast<double>(windows[h])) : context;
+    }
+  }
+  const auto head_width = static_cast<double>(model.config().width / model.config().heads);
+  require_memory(forward_bytes(model.config(), kPromptChunk) + 2 * sizeof(real) * kept * head_width,
                  concat("a context of ", prompt.size(), " + ", options.tokens, " tokens"));
+}
+
+Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
+                   const GenerateOptions& options, const std::function<bool(int32_t)>& on_token) {
+  check_generation(model, prompt, options);
   Memory memory = model.new_memory();
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());

@@ -25,13 +25,23 @@ int32_t draw_token(const std::vector<real>& logits, const GenerateOptions& optio
 
 struct Generated {
   int64_t prompt_tokens = 0, tokens = 0;
-  double prompt_seconds = 0, seconds = 0;
+  double prompt_seconds = 0;
+  double seconds = 0;      // of the passes behind the prompt's, one fewer than tokens
   double cache_bytes = 0;  // of keys and values at the end
+
+  /// Of the passes behind the prompt's; 0 if there were none.
+  double tokens_per_second() const {
+    return tokens > 1 ? static_cast<double>(tokens - 1) / seconds : 0;
+  }
 };
 
+/// Throws Error if an option makes no sense, the prompt is empty, the scheme cannot reach so far or
+/// this machine's memory is too small.
+void check_generation(const LanguageModel& model, const std::vector<int32_t>& prompt,
+                      const GenerateOptions& options);
+
 /// Calls `on_token` with each token that follows the prompt, which must not be empty, until there
-/// are enough or it returns false. Throws Error if an option makes no sense or the scheme cannot
-/// reach so far.
+/// are enough or it returns false. Throws Error as check_generation() does.
 Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
                    const GenerateOptions& options, const std::function<bool(int32_t)>& on_token);
 

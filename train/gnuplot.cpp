@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -19,7 +20,12 @@ std::string in_single_quotes(const std::string& text, const std::string& quote_i
 
 }  // namespace
 
-std::string gnuplot_text(const std::string& text) { return in_single_quotes(text, "''"); }
+std::string gnuplot_text(const std::string& text) {
+  std::string line = text;  // a line break would end the command
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  return in_single_quotes(line, "''");
+}
 
 bool draw(const std::filesystem::path& stem,
           const std::function<void(std::ostream&)>& write_script) {

@@ -149,6 +149,7 @@ void run_generate(const GenerateCommand& command) {
   choose_windows(*trained.model, command.windows, length, measured_on);
   extend_model(*trained.model, command.extension, length, measured_on);
 
+  check_generation(*trained.model, prompt, command.options);
   std::string said = tokenizer->decode(prompt);
   std::cout << said << std::flush;
   size_t shown = said.size();
@@ -162,7 +163,7 @@ void run_generate(const GenerateCommand& command) {
   std::cout << std::string_view(said).substr(shown) << std::endl;
   std::cerr << generated.prompt_tokens << " tokens of prompt in " << std::setprecision(3)
             << generated.prompt_seconds << " s; " << generated.tokens << " more at "
-            << static_cast<double>(generated.tokens) / generated.seconds
+            << generated.tokens_per_second()
             << " tokens/s; windows by head: " << describe_windows(*trained.model) << "; cache "
             << generated.cache_bytes / (1 << 20) << " MiB\n";
 }

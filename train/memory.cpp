@@ -60,7 +60,7 @@ void require_memory(double bytes, const std::string& job) {
   const double here = machine_bytes();
   check(bytes <= here, job, " needs about ", std::llround(bytes / kMiB),
         " MiB and the machine has ", std::llround(here / kMiB),
-        " MiB; use a smaller model, batch or length");
+        " MiB; use a smaller model, batch, length or number of heads");
 }
 
 }  // namespace farsight

@@ -112,6 +112,13 @@ std::vector<double> label_shares(const Plot& plot, const Axis& axis) {
 }
 
 void write_axes(std::ostream& s, const Plot& plot, const Axis& axis) {
+  double left = plot.x_ticks.front(), right = plot.x_ticks.back();
+  for (const Curve& curve : plot.curves) {
+    for (const auto& [x, y] : curve.points) {
+      left = std::min(left, x);
+      right = std::max(right, x);
+    }
+  }
   const auto list = [&](const char* name, const std::vector<double>& ticks) {
     s << "set " << name << " (";
     for (size_t i = 0; i < ticks.size(); ++i)
@@ -120,9 +127,8 @@ void write_axes(std::ostream& s, const Plot& plot, const Axis& axis) {
   };
   s << "set title " << gnuplot_text(plot.title) << " font ',17' offset 0,1\n"
     << "set xlabel " << gnuplot_text(plot.x_label) << " offset 0,-0.3\nset ylabel "
-    << gnuplot_text(plot.y_label) << "\nset logscale x 2\nset xrange ["
-    << plot.x_ticks.front() / 1.15 << ':' << plot.x_ticks.back() * 1.15 << "]\nset yrange ["
-    << axis.lowest << ':' << axis.highest << "]\n";
+    << gnuplot_text(plot.y_label) << "\nset logscale x 2\nset xrange [" << left / 1.15 << ':'
+    << right * 1.15 << "]\nset yrange [" << axis.lowest << ':' << axis.highest << "]\n";
   // Numbers that would touch each other stand at a slant.
   bool crowded = false;
   for (size_t i = 1; i < plot.x_ticks.size(); ++i)

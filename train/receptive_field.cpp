@@ -76,7 +76,8 @@ ReceptiveField receptive_field(LanguageModel& model, const TokenSource& text,
     if (options.progress) options.progress(first + B, N);
   }
 
-  ReceptiveField field{L, N, options.threshold, L, theoretical_field(model, L), std::move(share)};
+  const int64_t theoretical = theoretical_field(model, L);
+  ReceptiveField field{L, N, options.threshold, theoretical, theoretical, std::move(share)};
   double cumulative = 0;
   for (int64_t d = 0; d < L; ++d) {
     cumulative += field.share[d];

@@ -17,6 +17,7 @@ EvenSequences::EvenSequences(const LanguageModel& model, const TokenSource& text
   check(length > 0, "a length must be positive, not ", length);
   check(count > 0, "the number of sequences must be positive, not ", count);
   require_same_vocabulary(model, text);
+  model.require_reach(length);
   check(text.size - length >= count, text.name, ": has ", text.size, " tokens, too few for ", count,
         " different sequences of ", length,
         "; use a longer text, fewer sequences or a smaller length");

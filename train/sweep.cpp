@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <iomanip>
-#include <set>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -16,55 +15,26 @@
 namespace farsight {
 namespace {
 
-struct Axis {
-  std::string setting;
-  std::vector<std::string> values;
-};
-
-Axis axis_of(const std::string& text, const nlohmann::json& settings) {
-  const size_t equals = text.find('=');
-  check(equals != std::string::npos && equals > 0, "cannot vary '", text,
-        "'; write SETTING=VALUE,VALUE, for example position=alibi,sandwich");
-  Axis axis{text.substr(0, equals), {}};
-  std::vector<std::string> known;
-  for (const auto& [name, value] : settings.items()) known.push_back(name);
-  check(settings.contains(axis.setting), "cannot vary the unknown setting '", axis.setting,
-        "'; the nearest known one is '", nearest(axis.setting, known), "'");
-  std::istringstream values(text.substr(equals + 1));
-  for (std::string value; std::getline(values, value, ',');) {
-    check(!value.empty(), "cannot vary '", text, "': a value is empty");
-    check(!std::count(axis.values.begin(), axis.values.end(), value), "'", text, "' has ", value,
-          " twice");
-    axis.values.push_back(value);
-  }
-  check(!axis.values.empty(), "'", text, "' has no values");
-  return axis;
-}
-
-/// A value as the setting's type has it; what does not parse stays text, for from_json to refuse.
-nlohmann::json value_of(const std::string& text, const nlohmann::json& present) {
-  if (present.is_string()) return text;
-  const nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
-  if (value.is_discarded()) return text;
-  return present.is_array() ? nlohmann::json::array({value}) : value;
-}
-
 std::filesystem::path checkpoint_of(const SweepRun& run) {
   return std::filesystem::path(run.config.out) / "checkpoint.safetensors";
 }
 
-/// Whether a CSV that the checkpoint's run has left has a row for each length, and no others.
+/// Whether a CSV that the checkpoint's run has left has a row for each length, and no others, each
+/// with this value in a column.
 bool is_done(const std::filesystem::path& csv, const std::filesystem::path& checkpoint,
-             const std::vector<int64_t>& lengths, const std::string& column = "",
-             int64_t value = 0) {
+             const std::vector<int64_t>& lengths, const std::string& column, int64_t value) {
   if (!std::filesystem::exists(csv) ||
       std::filesystem::last_write_time(csv) < std::filesystem::last_write_time(checkpoint))
     return false;
-  const Csv table = read_csv(csv);
   std::vector<int64_t> found;
-  for (size_t row = 0; row < table.rows(); ++row) {
-    found.push_back(table.integer(row, "length"));
-    if (!column.empty() && table.integer(row, column) != value) return false;
+  try {
+    const Csv table = read_csv(csv);
+    for (size_t row = 0; row < table.rows(); ++row) {
+      found.push_back(table.integer(row, "length"));
+      if (table.integer(row, column) != value) return false;
+    }
+  } catch (const Error&) {
+    return false;  // damaged: measured again
   }
   return found == lengths;
 }
@@ -88,6 +58,30 @@ bool train_run(const SweepRun& run, const TokenSource& train_text, const TokenSo
     }
   }
   return train(run.config, train_text, &valid, true, backend, say);
+}
+
+/// Throws Error if a run cannot be trained, or not be measured at all lengths: hours later would be
+/// late.
+void check_run(const SweepRun& run, const SweepOptions& options,
+               const std::vector<int64_t>& lengths, const TokenSource& train_text,
+               const TokenSource& valid, Backend& backend) {
+  check_training(run.config, train_text);
+  check_model(run.config.model, backend);
+  check(valid.size > run.config.model.length, valid.name, ": has ", valid.size,
+        " tokens, too few for one sequence of ", run.config.model.length,
+        " and the token after it");
+  ModelConfig smallest = run.config.model;  // reaches as far as the whole model
+  smallest.vocabulary = smallest.blocks = 1;
+  smallest.windows.clear();
+  LanguageModel model(smallest, 1, backend);
+  for (const int64_t length : lengths) {
+    check(length > 0, "a length must be positive, not ", length);
+    check(valid.size > length, valid.name, ": has ", valid.size,
+          " tokens, too few for one window of ", length, " and the token after it");
+    check(valid.size - length >= options.sequences, valid.name, ": has ", valid.size,
+          " tokens, too few for ", options.sequences, " different sequences of ", length);
+    model.require_reach(length);
+  }
 }
 
 void measure_run(const SweepRun& run, const SweepOptions& options,
@@ -162,7 +156,8 @@ void write_sweep(std::ostream& stream, const std::vector<SweepRun>& runs,
           values.push_back(
               read_csv(std::filesystem::path(run->config.out) / file).number(row, column));
         const Spread spread = spread_of(values);
-        stream << ',' << spread.mean << ',' << spread.deviation;
+        stream << ',' << spread.mean << ',';
+        if (values.size() > 1) stream << spread.deviation;
       }
       stream << '\n';
     }
@@ -171,71 +166,25 @@ void write_sweep(std::ostream& stream, const std::vector<SweepRun>& runs,
 
 }  // namespace
 
-std::vector<SweepRun> sweep_runs(const SweepOptions& options) {
-  const nlohmann::json settings = to_json(options.base);
-  std::vector<Axis> axes;
-  std::set<std::string> seen{"out", "data", "threads", "vocabulary"};
-  for (const std::string& text : options.vary) {
-    axes.push_back(axis_of(text, settings));
-    check(seen.insert(axes.back().setting).second, "'", text, "': ", axes.back().setting,
-          " cannot be varied, or is varied twice");
-  }
-  check(!axes.empty(), "nothing to vary; pass for example --vary position=alibi,sandwich");
-
-  std::vector<SweepRun> runs;
-  size_t count = 1;
-  for (const Axis& axis : axes) count *= axis.values.size();
-  check(count <= 10000, "these values make ", count, " runs; 10000 are the most");
-  for (size_t index = 0; index < count; ++index) {
-    SweepRun run;
-    nlohmann::json changed = settings;
-    size_t below = count, rest = index;
-    for (const auto& [setting, values] : axes) {
-      below /= values.size();
-      const std::string& value = values[rest / below];
-      rest %= below;
-      changed[setting] = value_of(value, settings[setting]);
-      const std::string part = setting == "position" ? value : setting + "=" + value;
-      run.name += (run.name.empty() ? "" : "_") + part;
-      if (setting == "seed") continue;
-      run.group += (run.group.empty() ? "" : "_") + part;
-      run.values.emplace_back(setting, value);
-    }
-    try {
-      run.config = from_json(changed);
-    } catch (const Error& error) {
-      fail("the run ", run.name, ": ", error.what());
-    }
-    run.config.out = std::filesystem::path(options.base.out) / run.name;
-    label_of(run.config.out);  // which has to be fit for a CSV
-    runs.push_back(run);
-  }
-  return runs;
-}
-
 bool sweep(const SweepOptions& options, const TokenSource& train_text, const TokenSource& valid,
            const std::vector<RecallMark>& marks, Backend& backend, std::ostream& say) {
   check(!options.base.out.empty(), "no folder for the sweep; pass --out runs/NAME");
   std::vector<SweepRun> runs = sweep_runs(options);
-  for (SweepRun& run : runs) {
-    run.config.model.vocabulary = train_text.vocabulary;
-    try {
-      check_training(run.config, train_text);
-      check_model(run.config.model, backend);
-    } catch (const Error& error) {
-      fail("the run ", run.name, ": ", error.what());
-    }
-  }
   std::vector<int64_t> lengths = options.lengths;
   if (lengths.empty())
     for (const int64_t times : {1, 2, 4, 8, 16})
       lengths.push_back(times * options.base.model.length);
   std::sort(lengths.begin(), lengths.end());
-  check(lengths[0] > 0, "a length must be positive, not ", lengths[0]);
   check(std::adjacent_find(lengths.begin(), lengths.end()) == lengths.end(),
         "a length is there twice");
-  check(valid.size > lengths.back(), valid.name, ": has ", valid.size,
-        " tokens, too few for one window of ", lengths.back(), " and the token after it");
+  for (SweepRun& run : runs) {
+    run.config.model.vocabulary = train_text.vocabulary;
+    try {
+      check_run(run, options, lengths, train_text, valid, backend);
+    } catch (const Error& error) {
+      fail("the run ", run.name, ": ", error.what());
+    }
+  }
 
   for (size_t i = 0; i < runs.size(); ++i) {
     say << "\n== " << runs[i].name << " (" << i + 1 << " of " << runs.size() << ") ==\n";

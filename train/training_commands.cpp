@@ -1,4 +1,5 @@
 // Commands that train and evaluate.
+#include <algorithm>
 #include <iostream>
 
 #include "core/cpu/threads.h"
@@ -30,7 +31,20 @@ TrainedModel load_model(const std::string& checkpoint, const TokenSource& text) 
   return trained;
 }
 
-/// Writes to a file, or to standard output where `path` is "-".
+void require_different(std::vector<int64_t> lengths) {
+  std::sort(lengths.begin(), lengths.end());
+  const auto twice = std::adjacent_find(lengths.begin(), lengths.end());
+  if (twice != lengths.end()) fail("the length ", *twice, " is there twice");
+}
+
+void prepare_folder(const std::string& folder) {
+  if (folder.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check(!error && std::filesystem::is_directory(folder), folder, ": cannot create this folder; ",
+        "choose another --out");
+}
+
 void write_result(const std::string& path, const std::function<void(std::ostream&)>& write) {
   if (path == "-") {
     write(std::cout);
@@ -113,17 +127,22 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
   check(options.recall_csv.empty() || !marks.empty(), options.data,
         ": has no marks beside it to measure recall by; leave out --recall-csv");
 
-  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
-  if (!options.windows.window.empty()) {
-    const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-    check(longest > 0, "an evaluation length must be positive, not ", longest);
-    choose_windows(*trained.model, options.windows, longest, &text);
-    say << "windows by head: " << describe_windows(*trained.model) << '\n';
-  }
+  require_different(lengths);
+  prepare_folder(options.by_position);
   EvaluationOptions settings;
   settings.stride = options.stride;
   settings.max_targets = options.max_targets;
   if (!marks.empty()) settings.marks = &marks;
+  for (const int64_t length : lengths) {
+    settings.length = length;
+    check_evaluation(*trained.model, text, settings);
+  }
+  std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
+  if (!options.windows.window.empty()) {
+    const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+    choose_windows(*trained.model, options.windows, longest, &text);
+    say << "windows by head: " << describe_windows(*trained.model) << '\n';
+  }
   settings.before = [&](int64_t length) {
     const std::string note = extend_model(*trained.model, options.extension, length, &text);
     if (!note.empty()) say << note << '\n';

@@ -42,7 +42,8 @@ Windows implicit_windows(LanguageModel& model, double epsilon, int64_t length) {
 Windows measured_windows(LanguageModel& model, double epsilon, int64_t length,
                          const TokenSource& text) {
   AttentionMapOptions options;
-  options.length = std::min<int64_t>(length, 2048);
+  // Not less than the training length: in a short text every head would seem to see everything.
+  options.length = std::min<int64_t>(std::max(length, model.config().length), 2048);
   options.sequences = 8;
   const AttentionMap map = attention_map(model, text, options);
   Windows windows(model.config().blocks);

@@ -18,7 +18,8 @@ class Alibi : public FixedBias {
         shift_(config.option("alibi-shift")),
         slope_(config.option("alibi-slope")) {
     check(std::fabs(shift_) <= 64, "alibi-shift must be -64 to 64, not ", shift_);
-    check(slope_ >= 0, "alibi-slope must be 0 or more, not ", slope_);
+    check(slope_ >= 0 && slope_ <= 1e6, "alibi-slope must be 0 to 1000000, not ", slope_);
+    check(shift_ == 0 || slope_ == 0, "alibi-shift has no meaning beside alibi-slope; give one");
   }
 
  private:

@@ -2,7 +2,6 @@
 // training length, and so does the model's reach.
 #include <numeric>
 
-#include "core/error.h"
 #include "core/ops.h"
 #include "nn/position.h"
 
@@ -16,10 +15,9 @@ class Learned : public PositionScheme {
         table_(add_parameter("weight", {config.length, config.width}, normal(0.02), Decay::kYes,
                              *config.backend)) {}
 
+  int64_t reach() const override { return length_; }
+
   Tensor embed(const Positions& positions) override {
-    check(positions.end <= length_, "the scheme 'learned' has a table of ", length_,
-          " positions and cannot reach ", positions.end, "; choose lengths up to ", length_,
-          " or another scheme");
     std::vector<int32_t> rows(positions.count());
     std::iota(rows.begin(), rows.end(), static_cast<int32_t>(positions.begin));
     return embedding(table_, Ids(rows, table_.backend()));

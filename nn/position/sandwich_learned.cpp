@@ -1,7 +1,6 @@
-// Sandwich whose strength each head learns: bias_h(d) = c_h (S(d) - S(0)), S as in sandwich.cpp,
-// c_h = e^parameter trained from Sandwich's H / (8 h). Softmax ignores what is common to all
-// distances, so that the start is Sandwich itself; a head can then become as flat or as steep as
-// its task asks, which the fixed factors allow within a factor of H only.
+// Sandwich whose strength each head learns: bias_h(d) = c_h S(d), S as in sandwich.cpp, c_h =
+// e^parameter trained from Sandwich's H / (8 h). A head can become as flat or as steep as its task
+// asks, which the fixed factors allow within a factor of H only.
 #include <cmath>
 
 #include "core/error.h"
@@ -21,10 +20,9 @@ class SandwichLearned : public PositionScheme {
   bool has(Acts acts) const override { return acts != Acts::kRotation; }
 
   Bias bias(const Positions& queries) override {
-    const double start = sum(0);
-    const Tensor falloff =
-        by_distance(queries, log_factor_.backend(), [&](double d) { return sum(d) - start; });
-    return {linear(exp(log_factor_), falloff)};
+    const Tensor sums =
+        by_distance(queries, log_factor_.backend(), [&](double d) { return sum(d); });
+    return {linear(exp(log_factor_), sums)};
   }
 
  private:
