@@ -103,6 +103,8 @@ refuses 'nothing.safetensors: cannot be read' cost nothing.safetensors=full
 refuses '--window takes' cost "$model"=wide
 refuses 'what the text has' cost "$model"=full --lengths 9999999
 
+refuses 'is no finished run' "$farsight" report data --out new/report.html
+
 # Configuration files.
 echo 'widht = 8' >typo.toml
 refuses "typo.toml: unknown setting 'widht'.*'width'" train --out new --config typo.toml

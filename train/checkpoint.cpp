@@ -122,7 +122,9 @@ std::vector<std::string> changed_settings(const Config& now, const Config& befor
 
 RunState checkpoint_state(const std::filesystem::path& path) {
   const Safetensors file(path);
-  return {config_of(file, path), file.metadata("tokenizer"), step_of(file, path)};
+  // A third of what it holds: the rest are the optimizer's moments.
+  return {config_of(file, path), file.metadata("tokenizer"), step_of(file, path),
+          file.elements() / 3};
 }
 
 Resumed resume_checkpoint(const std::filesystem::path& path, const Config& config,

@@ -34,6 +34,7 @@ struct RunState {
   Config config;
   std::string tokenizer;
   int64_t step = 0;
+  int64_t parameters = 0;
 };
 
 /// Reads and verifies a whole checkpoint, but builds no model. Throws Error as load_checkpoint().

@@ -16,7 +16,7 @@ namespace farsight {
 /// Opens a token file as the training code sees it.
 using OpenTokens = std::function<TokenSource(const std::filesystem::path&)>;
 
-/// train, sweep, eval and compare. `status` becomes the program's exit status.
+/// train, sweep, eval, compare and report. `status` becomes the program's exit status.
 void add_training_commands(CLI::App& program, const OpenTokens& open, int& status);
 
 /// field, attention, cost, schemes, bias and bench.

@@ -5,22 +5,27 @@
 #include <string>
 #include <vector>
 
+#include "train/plot.h"
+#include "train/run_results.h"
+#include "train/table.h"
+
 namespace farsight {
 
-/// Runs that differ in their seed alone, and what they are called together.
-struct RunGroup {
-  std::string label;
-  std::vector<std::filesystem::path> runs;  // folders with an eval.csv, perhaps more
+struct Comparison {
+  Table perplexity;
+  std::vector<Table> recall;                        // at the shortest and the longest length
+  std::vector<std::pair<std::string, Plot>> plots;  // by name
+  std::string evaluations, recalls;                 // CSV; no recalls if there are no marks
 };
+
+/// Side by side, means over each group's runs. Throws Error as read_results() does.
+Comparison compare_runs(const std::vector<RunGroup>& groups, const std::string& title);
 
 struct CompareOptions {
   std::vector<RunGroup> groups;
   std::filesystem::path out;
   std::string title = "Perplexity beyond the training length";
 };
-
-/// Groups of one run each, called by the folders' names.
-std::vector<RunGroup> single_runs(const std::vector<std::filesystem::path>& folders);
 
 /// Reads each run's eval.csv and, where they are, recall.csv and field.csv; the shortest length
 /// evaluated is taken as the training length. Writes extrapolation.csv, recall.csv and, where

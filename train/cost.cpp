@@ -15,11 +15,11 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "train/checkpoint.h"
+#include "train/csv.h"
 #include "train/evaluate.h"
 #include "train/generate.h"
 #include "train/gnuplot.h"
 #include "train/log.h"
-#include "train/plot.h"
 #include "train/table.h"
 
 namespace farsight {
@@ -198,6 +198,28 @@ void write_costs(std::ostream& stream, const std::vector<Cost>& costs) {
            << c.eval_tokens_per_second << ',' << c.eval_peak_mib << ','
            << c.generate_tokens_per_second << ',' << c.cache_mib << ',' << c.generate_peak_mib
            << '\n';
+}
+
+std::vector<std::pair<std::string, Plot>> cost_plots(const std::vector<Cost>& costs) {
+  return {{"cost_eval", cost_plot(costs, "Evaluation", "milliseconds per token",
+                                  [](const Cost& c) { return 1e3 / c.eval_tokens_per_second; })},
+          {"cost_generate",
+           cost_plot(costs, "Generation", "milliseconds per token",
+                     [](const Cost& c) { return 1e3 / c.generate_tokens_per_second; })},
+          {"cost_cache", cost_plot(costs, "Keys and values in memory", "MiB",
+                                   [](const Cost& c) { return c.cache_mib; })}};
+}
+
+std::vector<Cost> read_costs(const std::filesystem::path& path) {
+  const Csv csv = read_csv(path);
+  std::vector<Cost> costs;
+  for (size_t row = 0; row < csv.rows(); ++row)
+    costs.push_back({csv.text(row, "case"), csv.integer(row, "length"), csv.integer(row, "targets"),
+                     csv.number(row, "token_ppl"), csv.number(row, "eval_tokens_per_second"),
+                     csv.integer(row, "eval_peak_mib"),
+                     csv.number(row, "generate_tokens_per_second"), csv.number(row, "cache_mib"),
+                     csv.integer(row, "generate_peak_mib")});
+  return costs;
 }
 
 std::string write_cost_report(const std::filesystem::path& folder, const std::vector<Cost>& costs) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "train/plot.h"
 #include "train/token_source.h"
 #include "train/windows.h"
 
@@ -47,6 +48,12 @@ std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOp
 
 /// The columns of Cost, with `case` for the label.
 void write_costs(std::ostream& stream, const std::vector<Cost>& costs);
+
+/// What write_costs() has written. Throws Error if the file is damaged.
+std::vector<Cost> read_costs(const std::filesystem::path& path);
+
+/// Time and memory against length, by name.
+std::vector<std::pair<std::string, Plot>> cost_plots(const std::vector<Cost>& costs);
 
 /// Writes cost.csv and, where gnuplot is, pictures of time and memory against length. Returns the
 /// files' names, a line each.

@@ -9,8 +9,6 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "train/gnuplot.h"
-#include "train/heat_map.h"
-#include "train/plot.h"
 #include "train/table.h"
 
 namespace farsight {
@@ -24,6 +22,8 @@ std::string write(const std::filesystem::path& path,
   write_file(path, content);
   return path.string() + "\n";
 }
+
+}  // namespace
 
 Plot field_plot(const NamedFields& fields, int64_t trained_length) {
   Plot plot;
@@ -62,7 +62,6 @@ Plot field_plot(const NamedFields& fields, int64_t trained_length) {
   return plot;
 }
 
-/// Distances 0, 1, 2-3, 4-7, … as columns, heads as rows.
 HeatMap heat_map(const AttentionMap& map, double share) {
   HeatMap picture;
   picture.title = concat("Attention by distance at length ", map.length);
@@ -83,8 +82,6 @@ HeatMap heat_map(const AttentionMap& map, double share) {
   }
   return picture;
 }
-
-}  // namespace
 
 std::string field_table(const NamedFields& fields) {
   std::vector<std::vector<std::string>> rows(1, {"model", "length", "theoretical", "empirical"});

@@ -6,9 +6,17 @@
 #include <vector>
 
 #include "train/attention_map.h"
+#include "train/heat_map.h"
+#include "train/plot.h"
 #include "train/receptive_field.h"
 
 namespace farsight {
+
+/// The cumulative normalised gradient by number of newest tokens.
+Plot field_plot(const NamedFields& fields, int64_t trained_length);
+
+/// Heads by distance 0, 1, 2-3, 4-7, …, with the window that holds `share` of the attention.
+HeatMap heat_map(const AttentionMap& map, double share);
 
 /// Theoretical and empirical receptive field by model and length.
 std::string field_table(const NamedFields& fields);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -18,7 +20,26 @@ std::string in_single_quotes(const std::string& text, const std::string& quote_i
   return result + "'";
 }
 
+constexpr const char* kSvg = "svg size 960,600 fontscale 1.3 font 'sans-serif,13'";
+constexpr const char* kPng =
+    "pngcairo size 1440,900 fontscale 1.5 linewidth 1.5 pointscale 1.5 font 'DejaVu Sans,13'";
+
+/// Runs a script, whose path is absolute so that gnuplot takes it for no option.
+void run(const std::string& script, const std::string& picture, const char* terminal) {
+  // In single quotes gnuplot takes everything literally; in double ones it runs `commands`. Names
+  // are shown as they are: without noenhanced, _ would be a subscript.
+  const std::string settings =
+      concat("set terminal ", terminal, " noenhanced background '#FFFFFF'; set output ",
+             gnuplot_text(picture));
+  const std::string command = concat("gnuplot -e ", in_single_quotes(settings, "'\\''"), " ",
+                                     in_single_quotes(script, "'\\''"), " >&2");
+  const int status = std::system(command.c_str());
+  check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
+}
+
 }  // namespace
+
+bool has_gnuplot() { return std::system("command -v gnuplot >/dev/null 2>&1") == 0; }
 
 std::string gnuplot_text(const std::string& text) {
   std::string line = text;  // a line break would end the command
@@ -29,27 +50,30 @@ std::string gnuplot_text(const std::string& text) {
 
 bool draw(const std::filesystem::path& stem,
           const std::function<void(std::ostream&)>& write_script) {
-  // Absolute, so that gnuplot takes no name for an option.
   const std::string script = std::filesystem::absolute(stem).string() + ".gp";
   write_file(script, write_script);
-  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) return false;
-  // Names are shown as they are: without noenhanced, _ would be a subscript.
-  const std::pair<const char*, const char*> terminals[] = {
-      {"svg", "svg size 960,600 fontscale 1.3 font 'sans-serif,13'"},
-      {"png",
-       "pngcairo size 1440,900 fontscale 1.5 linewidth 1.5 pointscale 1.5 "
-       "font 'DejaVu Sans,13'"}};
-  for (const auto& [type, terminal] : terminals) {
-    // In single quotes gnuplot takes everything literally; in double ones it runs `commands`.
-    const std::string settings =
-        concat("set terminal ", terminal, " noenhanced background '#FFFFFF'", "; set output ",
-               gnuplot_text(stem.string() + "." + type));
-    const std::string command = concat("gnuplot -e ", in_single_quotes(settings, "'\\''"), " ",
-                                       in_single_quotes(script, "'\\''"), " >&2");
-    const int status = std::system(command.c_str());
-    check(WIFEXITED(status) && WEXITSTATUS(status) == 0, script, ": gnuplot failed on it");
-  }
+  if (!has_gnuplot()) return false;
+  run(script, stem.string() + ".svg", kSvg);
+  run(script, stem.string() + ".png", kPng);
   return true;
+}
+
+std::string drawn_svg(const std::function<void(std::ostream&)>& write_script) {
+  check(has_gnuplot(), "gnuplot was not found, which draws the plots; run make deps");
+  std::string folder = (std::filesystem::temp_directory_path() / "farsight-XXXXXX").string();
+  check(mkdtemp(folder.data()), folder, ": cannot be made");
+  const std::string script = folder + "/plot.gp", picture = folder + "/plot.svg";
+  std::ostringstream svg;
+  try {
+    write_file(script, write_script);
+    run(script, picture, kSvg);
+    svg << std::ifstream(picture).rdbuf();
+  } catch (...) {
+    std::filesystem::remove_all(folder);
+    throw;
+  }
+  std::filesystem::remove_all(folder);
+  return svg.str();
 }
 
 std::string pictures_of(const std::filesystem::path& stem, bool drawn) {

@@ -8,6 +8,9 @@
 
 namespace farsight {
 
+/// Whether gnuplot is installed.
+bool has_gnuplot();
+
 /// A text as gnuplot takes it literally, with its quotes.
 std::string gnuplot_text(const std::string& text);
 
@@ -15,6 +18,9 @@ std::string gnuplot_text(const std::string& text);
 /// false, the script written, where gnuplot is not installed. Throws Error if it fails.
 bool draw(const std::filesystem::path& stem,
           const std::function<void(std::ostream&)>& write_script);
+
+/// The picture that a script draws, as SVG. Throws Error if gnuplot is not installed or fails.
+std::string drawn_svg(const std::function<void(std::ostream&)>& write_script);
 
 /// The lines that tell a user which files draw() has left.
 std::string pictures_of(const std::filesystem::path& stem, bool drawn);

@@ -42,17 +42,26 @@ void write_script(std::ostream& s, const HeatMap& map) {
   for (size_t i = 0; i < rows; i += step)
     s << "set label " << gnuplot_text(map.rows[i].note) << " at graph 1.015, first " << i
       << " left textcolor rgb '#404040'\n";
-  s << "plot $map matrix with image\n";
+  s << "plot $map matrix with image pixels\n";
+}
+
+void require_drawable(const HeatMap& map) {
+  check(!map.rows.empty() && !map.columns.empty(), "a heat map needs rows and columns");
+  for (const HeatMap::Row& row : map.rows)
+    check(row.values.size() == map.columns.size(), "the row ", row.label, " has ",
+          row.values.size(), " values for ", map.columns.size(), " columns");
 }
 
 }  // namespace
 
 bool write_heat_map(const std::filesystem::path& stem, const HeatMap& map) {
-  check(!map.rows.empty() && !map.columns.empty(), "a heat map needs rows and columns");
-  for (const HeatMap::Row& row : map.rows)
-    check(row.values.size() == map.columns.size(), "the row ", row.label, " has ",
-          row.values.size(), " values for ", map.columns.size(), " columns");
+  require_drawable(map);
   return draw(stem, [&](std::ostream& stream) { write_script(stream, map); });
+}
+
+std::string svg_of(const HeatMap& map) {
+  require_drawable(map);
+  return drawn_svg([&](std::ostream& stream) { write_script(stream, map); });
 }
 
 }  // namespace farsight

@@ -23,4 +23,7 @@ struct HeatMap {
 /// Error if it fails, or a row has another number of values than there are columns.
 bool write_heat_map(const std::filesystem::path& stem, const HeatMap& map);
 
+/// The same as SVG text. Throws Error if gnuplot is not installed, too.
+std::string svg_of(const HeatMap& map);
+
 }  // namespace farsight

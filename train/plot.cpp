@@ -197,9 +197,7 @@ void write_script(std::ostream& s, const Plot& plot) {
   s << '\n';
 }
 
-}  // namespace
-
-bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
+void require_drawable(const Plot& plot) {
   check(!plot.curves.empty() && !plot.x_ticks.empty(), "a plot needs curves and ticks");
   for (const Curve& curve : plot.curves) {
     check(!curve.points.empty(), "the curve ", curve.label, " has no points");
@@ -207,7 +205,18 @@ bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
       check(std::isfinite(x) && std::isfinite(y), "the curve ", curve.label, " has a point at ", x,
             ", ", y, "; it takes finite numbers only");
   }
+}
+
+}  // namespace
+
+bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
+  require_drawable(plot);
   return draw(stem, [&](std::ostream& stream) { write_script(stream, plot); });
+}
+
+std::string svg_of(const Plot& plot) {
+  require_drawable(plot);
+  return drawn_svg([&](std::ostream& stream) { write_script(stream, plot); });
 }
 
 }  // namespace farsight

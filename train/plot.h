@@ -30,4 +30,7 @@ struct Plot {
 /// Error if it fails, or a curve is empty or has a point that is not finite.
 bool write_plot(const std::filesystem::path& stem, const Plot& plot);
 
+/// The same as SVG text. Throws Error if gnuplot is not installed, too.
+std::string svg_of(const Plot& plot);
+
 }  // namespace farsight

@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <iomanip>
+#include <set>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "train/attention_map.h"
 #include "train/compare.h"
 #include "train/csv.h"
+#include "train/gnuplot.h"
 #include "train/log.h"
 #include "train/receptive_field.h"
+#include "train/report.h"
 #include "train/table.h"
 
 namespace farsight {
@@ -88,12 +92,14 @@ void measure_run(const SweepRun& run, const SweepOptions& options,
                  const std::vector<int64_t>& lengths, const TokenSource& valid,
                  const std::vector<RecallMark>& marks, Backend& backend, std::ostream& say) {
   const std::filesystem::path folder = run.config.out, checkpoint = checkpoint_of(run);
+  const auto exists = [&](const char* name) { return std::filesystem::exists(folder / name); };
   const bool evaluated =
       is_done(folder / "eval.csv", checkpoint, lengths, "targets", valid.size - 1) &&
-      (marks.empty() || std::filesystem::exists(folder / "recall.csv"));
+      exists("position.csv") && (marks.empty() || exists("recall.csv"));
   const bool with_field = options.sequences > 0;
   const bool has_field =
-      is_done(folder / "field.csv", checkpoint, lengths, "sequences", options.sequences);
+      is_done(folder / "field.csv", checkpoint, lengths, "sequences", options.sequences) &&
+      exists("field_curves.csv") && exists("attention.csv");
   if (evaluated && (has_field || !with_field)) return;
 
   const TrainedModel trained = load_checkpoint(checkpoint, backend);
@@ -103,6 +109,7 @@ void measure_run(const SweepRun& run, const SweepOptions& options,
     const auto evaluations = evaluate_lengths(*trained.model, valid, lengths, settings, say);
     if (!marks.empty())
       write_file(folder / "recall.csv", [&](auto& csv) { write_recall(csv, evaluations); });
+    write_file(folder / "position.csv", [&](auto& csv) { write_by_position(csv, evaluations); });
     write_file(folder / "eval.csv", [&](auto& csv) { write_evaluations(csv, evaluations); });
   }
   if (with_field && !has_field) {
@@ -117,6 +124,16 @@ void measure_run(const SweepRun& run, const SweepOptions& options,
       };
       fields.emplace_back(run.name, receptive_field(*trained.model, valid, settings));
     }
+    bar.erase();
+    std::vector<AttentionMap> maps;
+    for (const int64_t length : std::set{lengths.front(), lengths.back()}) {
+      AttentionMapOptions settings;
+      settings.length = length;
+      settings.sequences = options.sequences;
+      maps.push_back(attention_map(*trained.model, valid, settings));
+    }
+    write_file(folder / "attention.csv", [&](auto& csv) { write_attention(csv, maps); });
+    write_file(folder / "field_curves.csv", [&](auto& csv) { write_field_curves(csv, fields); });
     write_file(folder / "field.csv", [&](auto& csv) { write_fields(csv, fields); });
   }
 }
@@ -203,7 +220,15 @@ bool sweep(const SweepOptions& options, const TokenSource& train_text, const Tok
   say << compare(comparison);
   const auto csv = comparison.out / "sweep.csv";
   write_file(csv, [&](auto& s) { write_sweep(s, runs, lengths, options.sequences > 0); });
-  say << csv.string() << std::endl;
+  say << csv.string() << '\n';
+  if (has_gnuplot()) {
+    std::vector<std::filesystem::path> folders;
+    for (const SweepRun& run : runs) folders.push_back(run.config.out);
+    const auto page = comparison.out / "report.html";
+    write_report(folders, page, comparison.title);
+    say << page.string() << '\n';
+  }
+  say << std::flush;
   return true;
 }
 

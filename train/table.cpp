@@ -36,6 +36,8 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return table.str();
 }
 
+std::string text_of(const Table& table) { return table.title + "\n" + aligned(table.rows); }
+
 std::string fixed(double value, int digits) {
   std::ostringstream text;
   text << std::fixed << std::setprecision(digits) << value;

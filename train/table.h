@@ -11,6 +11,14 @@ namespace farsight {
 /// are as wide as they need to be. A row of one field is a heading.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
 
+struct Table {
+  std::string title;
+  std::vector<std::vector<std::string>> rows;  // as aligned() takes them, column heads first
+};
+
+/// The title and the rows.
+std::string text_of(const Table& table);
+
 /// "3.14" with so many digits after the point.
 std::string fixed(double value, int digits);
 

@@ -10,6 +10,7 @@
 #include "train/evaluate.h"
 #include "train/extend.h"
 #include "train/position_report.h"
+#include "train/report.h"
 #include "train/sweep.h"
 #include "train/trainer.h"
 #include "train/windows.h"
@@ -199,6 +200,21 @@ void add_compare(CLI::App& program) {
   });
 }
 
+void add_report(CLI::App& program) {
+  auto* command = program.add_subcommand("report", "one page that shows what runs came to");
+  auto runs = std::make_shared<std::vector<std::filesystem::path>>();
+  auto page = std::make_shared<std::string>("report.html");
+  auto title = std::make_shared<std::string>("Beyond the training length");
+  command->add_option("runs", *runs, "folders of runs, as `farsight sweep` leaves them")
+      ->required();
+  command->add_option("--out", *page, "the page")->capture_default_str();
+  command->add_option("--title", *title, "its title")->capture_default_str();
+  command->callback([=] {
+    write_report(*runs, *page, *title);
+    std::cout << *page << '\n';
+  });
+}
+
 }  // namespace
 
 void add_training_commands(CLI::App& program, const OpenTokens& open, int& status) {
@@ -206,6 +222,7 @@ void add_training_commands(CLI::App& program, const OpenTokens& open, int& statu
   add_sweep(program, open, status);
   add_eval(program, open);
   add_compare(program);
+  add_report(program);
 }
 
 }  // namespace farsight
