@@ -35,8 +35,9 @@ std::vector<SweepRun> sweep_runs(const SweepOptions& options);
 /// Trains each run in a folder of its own, leaves eval.csv, position.csv, recall.csv (if there are
 /// marks), field.csv, field_curves.csv and attention.csv in it, and writes sweep.csv: a row for
 /// each combination and length, with means and standard deviations over seeds. Then prints what
-/// compare() says of them. Everything is checked before the first run starts. Returns false if
-/// interrupted. Throws Error if a folder holds a run with other settings.
+/// compare() says of them and, where gnuplot is, writes report.html. Everything is checked before
+/// the first run starts. Returns false if interrupted. Throws Error if a folder holds a run with
+/// other settings.
 bool sweep(const SweepOptions& options, const TokenSource& train, const TokenSource& valid,
            const std::vector<RecallMark>& marks, Backend& backend, std::ostream& say);
 
