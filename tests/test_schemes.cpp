@@ -65,6 +65,17 @@ TEST_CASE("Sandwich is the inner product of sinusoidal embeddings") {
   CHECK(std::fabs(bias_of("sandwich", H, h, i - j) - H / (8.0 * h) * product) < 1e-4);
 }
 
+TEST_CASE("Sandwich's factors can fall by a ratio from head to head") {
+  BiasOptions options;
+  options.model.position = "sandwich";
+  options.model.heads = 4;
+  options.model.position_options = {{"sandwich-ratio", 0.3}};
+  options.distances = {16};
+  const auto rows = bias_table(options, cpu_backend());
+  for (int head = 0; head < 4; ++head)
+    CHECK(std::fabs(rows[head].bias - 0.5 * std::pow(0.3, head) * 39.7017) < 1e-4);
+}
+
 TEST_CASE("T5's buckets change where they should") {
   const int64_t first[] = {16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113};
   for (const int64_t distance : first) {

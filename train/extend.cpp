@@ -54,9 +54,19 @@ void add_extend_options(CLI::App& app, ExtendOptions& options) {
       ->capture_default_str();
 }
 
+void check_extension(LanguageModel& model, const ExtendOptions& options) {
+  if (options.name.empty()) return;
+  check(options.temperature > 0, "the temperature must be above 0, not ", options.temperature);
+  const int64_t trained = model.config().length;
+  model.extend(&ExtensionEntry::of(options.name == "align" ? "temperature" : options.name),
+               {trained, trained, 1});
+  model.extend(nullptr);
+}
+
 std::string extend_model(LanguageModel& model, const ExtendOptions& options, int64_t length,
                          const TokenSource* text) {
   if (options.name.empty()) return "";
+  check_extension(model, options);
   ExtensionConfig config{model.config().length, length, options.temperature};
   if (options.name == "align") {
     check(text, "--extend align needs a text to measure attention on; pass --data");
@@ -64,7 +74,6 @@ std::string extend_model(LanguageModel& model, const ExtendOptions& options, int
     model.extend(&ExtensionEntry::of("temperature"), config);
     return concat("temperature ", config.temperature, " at length ", length);
   }
-  check(options.temperature > 0, "the temperature must be above 0, not ", options.temperature);
   model.extend(&ExtensionEntry::of(options.name), config);
   return "";
 }

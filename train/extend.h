@@ -17,6 +17,10 @@ struct ExtendOptions {
 /// --extend and --extend-temperature.
 void add_extend_options(CLI::App& app, ExtendOptions& options);
 
+/// Throws Error if there is no such extension, the scheme has nothing for it to act on or the
+/// temperature is not positive.
+void check_extension(LanguageModel& model, const ExtendOptions& options);
+
 /// Extends the model to texts of up to `length` tokens. Returns what there is to say of it, "" if
 /// nothing.
 ///
@@ -24,8 +28,7 @@ void add_extend_options(CLI::App& app, ExtendOptions& options);
 /// averaged over all heads and eight sequences of `text`, is at `length` what it is at the training
 /// length; 1 if it is no larger there.
 ///
-/// Throws Error if there is no such extension, the scheme has nothing for it to act on, the
-/// temperature is not positive, or there is no text to align on.
+/// Throws Error as check_extension() does, or if there is no text to align on.
 std::string extend_model(LanguageModel& model, const ExtendOptions& options, int64_t length,
                          const TokenSource* text);
 

@@ -148,7 +148,7 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
     const std::string note = extend_model(*trained.model, options.extension, length, &text);
     if (!note.empty()) say << note << '\n';
   };
-  settings.before(lengths[0]);  // what cannot be extended is refused before the table begins
+  check_extension(*trained.model, options.extension);
   const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
   say << recall_table(evaluations.front());
   if (evaluations.size() > 1) say << recall_table(evaluations.back());

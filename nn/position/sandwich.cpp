@@ -1,7 +1,8 @@
 // Sandwich (Chi et al. 2022, arXiv 2212.10356): the inner product of two sinusoidal embeddings,
 // with the cross terms of sinusoidal attention dropped,
 //   bias_h(d) = H / (8 h) * S(d),   S(d) = sum_{i=0}^{Dbar/2 - 1} cos(d / 10000^(2i/Dbar)).
-// It falls off like a logarithm of the distance, and the compression ratio 8h/H divides.
+// It falls off like a logarithm of the distance, and the compression ratio 8h/H divides. Factors
+// H/8 r^(h-1) instead spread the heads from steep to nearly flat, as ALiBi's slopes do.
 #include <cmath>
 
 #include "core/error.h"
@@ -13,7 +14,11 @@ namespace {
 class Sandwich : public FixedBias {
  public:
   explicit Sandwich(const PositionConfig& config)
-      : FixedBias(config), dbar_(even(config.option("sandwich-dbar"))) {}
+      : FixedBias(config),
+        dbar_(even(config.option("sandwich-dbar"))),
+        ratio_(config.option("sandwich-ratio")) {
+    check(ratio_ >= 0 && ratio_ <= 1, "sandwich-ratio must be 0 to 1, not ", ratio_);
+  }
 
  private:
   static int even(double dbar) {
@@ -22,7 +27,10 @@ class Sandwich : public FixedBias {
     return static_cast<int>(dbar);
   }
 
-  double factor(int64_t head) const override { return static_cast<double>(heads_) / (8.0 * head); }
+  double factor(int64_t head) const override {
+    const double largest = static_cast<double>(heads_) / 8;
+    return ratio_ > 0 ? largest * std::pow(ratio_, head - 1) : largest / head;
+  }
 
   double shape(double distance) const override {
     double sum = 0;
@@ -32,11 +40,14 @@ class Sandwich : public FixedBias {
   }
 
   const int dbar_;
+  const double ratio_;
 };
 
 const PositionEntry entry("sandwich", "inner products of sinusoidal embeddings as a bias",
                           make_scheme<Sandwich>,
-                          {{"sandwich-dbar", 128, "width of the sinusoidal embeddings"}});
+                          {{"sandwich-dbar", 128, "width of the sinusoidal embeddings"},
+                           {"sandwich-ratio", 0,
+                            "a head's factor over that of the one before; 0 = H/(8h)"}});
 
 }  // namespace
 }  // namespace farsight
