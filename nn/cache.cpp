@@ -53,6 +53,12 @@ double KeyValueCache::bytes() const {
 Tensor KeyValueCache::attend(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias) {
   Backend& backend = q.backend();
   const int64_t B = q.shape()[0], T = q.shape()[1], H = q.shape()[2], D = q.shape()[3];
+  const Tensor& kept = rings_[0].keys;
+  check(H == static_cast<int64_t>(rings_.size()) &&
+            (tokens_ == 0 || (kept.shape()[0] == B && kept.shape()[2] == D)),
+        "a cache of ", rings_.size(),
+        " heads takes the keys of as many, and of the sequences that ", "it began with, not ",
+        k.shape());
   // How many earlier keys anybody can see; all where a dense bias counts from position 0.
   const bool dense = bias.values.defined() && !bias.relative();
   const int64_t past = dense ? tokens_ : std::min(tokens_, longest() - 1);

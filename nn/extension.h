@@ -47,6 +47,9 @@ class Extension {
     return frequency;
   }
 
+  /// Whether it depends on how far the text has come, so that keys kept from earlier do not fit.
+  virtual bool whole_texts_only() const { return false; }
+
   /// Factor on the product of the query at `position` with its keys.
   virtual double query_scale(int64_t /*position*/) const { return 1; }
 

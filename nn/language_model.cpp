@@ -105,10 +105,14 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
     add_child("blocks." + std::to_string(i), *blocks_.back());
   }
   add_child("norm", norm_);
-  std::vector<int64_t> windows = config.windows;
-  if (windows.size() == 1) windows.assign(config.heads, windows[0]);
-  set_windows(Windows(config.blocks, windows));
+  set_windows(trained_windows());
   initialize(seed);
+}
+
+LanguageModel::Windows LanguageModel::trained_windows() const {
+  std::vector<int64_t> windows = config_.windows;
+  if (windows.size() == 1) windows.assign(config_.heads, windows[0]);
+  return Windows(config_.blocks, windows);
 }
 
 void LanguageModel::set_windows(Windows windows) {
@@ -133,6 +137,10 @@ Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   const int64_t B = embedded.shape()[0], T = embedded.shape()[1];
   const int64_t begin = pass.memory ? pass.memory->tokens() : 0;
   require_reach(begin + T);
+  check(
+      !pass.memory || !extension_ || !extension_->whole_texts_only(),
+      "this extension changes with the length of the text, so that nothing can be generated with ",
+      "it; ntk is the like of ntk_dynamic for a length known beforehand");
   const Positions positions{begin, begin + T, extension_.get(), B, pass.training};
   Tensor x = embedded;
   if (position_->embedding_scale() != 1) x = scale(x, position_->embedding_scale());
@@ -141,14 +149,9 @@ Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   x = pass.dropout(x);
   AttentionContext context{*position_, positions, {}, {}};
   context.mass = pass.mass;
-  context.bias =
-      pass.memory ? pass.memory->bias_for(*position_, positions) : position_->bias(positions);
-  if (extension_) {
-    context.query_factors = query_factors(positions);
-    if (const auto factor = static_cast<real>(extension_->score_scale());
-        factor != 1 && context.bias.values.defined())
-      context.bias.values = scale(context.bias.values, factor);
-  }
+  context.bias = scaled(pass.memory ? pass.memory->bias_for(*position_, positions)
+                                    : position_->bias(positions));
+  if (extension_) context.query_factors = query_factors(positions);
   for (int64_t i = 0; i < config_.blocks; ++i) {
     context.windows = window_ids_[i];
     if (pass.memory) context.cache = &pass.memory->blocks[i];
@@ -177,6 +180,16 @@ void LanguageModel::require_reach(int64_t length) const {
   check(length <= position_->reach(), "the scheme '", config_.position, "' has ",
         position_->reach(), " positions and cannot reach ", length, "; choose lengths up to ",
         position_->reach(), " or another scheme");
+}
+
+Bias LanguageModel::scaled(const Bias& bias) const {
+  const double factor = extension_ ? extension_->score_scale() : 1;
+  if (factor == 1 || !bias.values.defined()) return bias;
+  return {scale(bias.values, static_cast<real>(factor))};
+}
+
+Bias LanguageModel::bias(int64_t begin, int64_t end) {
+  return scaled(position_->bias({begin, end, extension_.get()}));
 }
 
 Tensor LanguageModel::query_factors(const Positions& positions) const {

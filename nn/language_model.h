@@ -79,6 +79,8 @@ class LanguageModel : public Module {
   /// without limits.
   using Windows = std::vector<std::vector<int64_t>>;
   const Windows& windows() const { return windows_; }
+  /// Those of the training.
+  Windows trained_windows() const;
   /// Replaces them, for evaluation under other windows than in training.
   void set_windows(Windows windows);
 
@@ -101,7 +103,8 @@ class LanguageModel : public Module {
   /// The scores of every token to come next after `tokens`: (1, V). Throws Error if the scheme
   /// cannot reach so far.
   Tensor next_logits(const Ids& tokens, Memory& memory);
-  /// An empty memory for this model, its rings as long as its windows.
+  /// An empty memory for this model, its rings as long as its windows; for as long as windows and
+  /// extension stay as they are.
   Memory new_memory() const;
 
   /// The parts that losses() is made of, for who wants to look between them: embeddings of B
@@ -110,10 +113,12 @@ class LanguageModel : public Module {
   Tensor hidden(const Tensor& embedded, Pass pass = {});
   const Tensor& head() const { return head_; }
 
-  /// The bias of queries at these positions; see PositionScheme.
-  Bias bias(const Positions& queries) { return position_->bias(queries); }
+  /// The bias of the queries at positions begin … end - 1, as the extension has it.
+  Bias bias(int64_t begin, int64_t end);
 
  private:
+  /// A bias times what the extension scales whole scores by.
+  Bias scaled(const Bias& bias) const;
   /// What the extension multiplies queries at these positions by, for B sequences; undefined = 1.
   Tensor query_factors(const Positions& positions) const;
 

@@ -58,6 +58,28 @@ TEST_CASE("next_logits are the scores behind the losses") {
   CHECK(std::log(total) - logits[target] == Approx(losses[8]).epsilon(1e-5));
 }
 
+TEST_CASE("a cache holds several sequences, and no others than it began with") {
+  LanguageModel model(small_model("alibi"), 1, cpu_backend());
+  const auto hidden = [&](const std::vector<int32_t>& tokens, int64_t B, Memory& memory) {
+    return model.hidden(model.embed(Ids(tokens, cpu_backend()), B), {.memory = &memory})
+        .to_vector();
+  };
+  // Two sequences side by side, and each alone.
+  const std::vector<int32_t> a{1, 2, 3, 4, 5}, b{7, 9, 11, 0, 2};
+  Memory both = model.new_memory(), first = model.new_memory(), second = model.new_memory();
+  hidden({a[0], a[1], b[0], b[1]}, 2, both);
+  hidden({a[0], a[1]}, 1, first);
+  hidden({b[0], b[1]}, 1, second);
+  for (size_t t = 2; t < a.size(); ++t) {
+    const auto together = hidden({a[t], b[t]}, 2, both);
+    auto apart = hidden({a[t]}, 1, first);
+    const auto other = hidden({b[t]}, 1, second);
+    apart.insert(apart.end(), other.begin(), other.end());
+    for (size_t i = 0; i < apart.size(); ++i) CHECK(together[i] == Approx(apart[i]).margin(1e-5));
+  }
+  CHECK(contains(error_of([&] { hidden({1}, 1, both); }), "that it began with"));
+}
+
 TEST_CASE("a windowed cache stops growing once its windows are full") {
   const auto held = [](int64_t tokens, std::vector<int64_t> windows) {
     ModelConfig config = small_model("alibi");

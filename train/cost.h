@@ -15,7 +15,7 @@ namespace farsight {
 
 /// A model under certain windows.
 struct CostCase {
-  std::string label;  // "alibi, auto"
+  std::string label;  // "alibi auto"
   std::string checkpoint;
   WindowOptions windows;  // "full" = none at all
 };

@@ -34,6 +34,7 @@ bool parse(const std::string& field, Number& value) {
 const std::string& Csv::text(size_t row, const std::string& column) const {
   const auto found = std::find(columns_.begin(), columns_.end(), column);
   check(found != columns_.end(), path_, ": has no column '", column, "'");
+  check(row < rows_.size(), path_, ": has ", rows_.size(), " rows, too few");
   return rows_[row][found - columns_.begin()];
 }
 

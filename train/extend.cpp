@@ -9,6 +9,8 @@
 namespace farsight {
 namespace {
 
+constexpr double kColdest = 0.1;
+
 /// Attention's entropy in nats, averaged over heads.
 double mean_entropy(LanguageModel& model, const TokenSource& text, int64_t length) {
   AttentionMapOptions options;
@@ -31,7 +33,7 @@ double aligned_temperature(LanguageModel& model, const TokenSource& text, Extens
     return mean_entropy(model, text, config.length);
   };
   // Entropy grows with the temperature.
-  double low = 0.1, high = 1;
+  double low = kColdest, high = 1;
   if (entropy_at(high) <= wanted) return 1;
   if (entropy_at(low) >= wanted) return low;
   while (high - low > 0.002) {
@@ -55,6 +57,8 @@ void add_extend_options(CLI::App& app, ExtendOptions& options) {
 }
 
 void check_extension(LanguageModel& model, const ExtendOptions& options) {
+  check(options.temperature == 1 || options.name == "temperature",
+        "--extend-temperature has no meaning without --extend temperature");
   if (options.name.empty()) return;
   check(options.temperature > 0, "the temperature must be above 0, not ", options.temperature);
   const int64_t trained = model.config().length;
@@ -65,14 +69,15 @@ void check_extension(LanguageModel& model, const ExtendOptions& options) {
 
 std::string extend_model(LanguageModel& model, const ExtendOptions& options, int64_t length,
                          const TokenSource* text) {
-  if (options.name.empty()) return "";
   check_extension(model, options);
+  if (options.name.empty()) return "";
   ExtensionConfig config{model.config().length, length, options.temperature};
   if (options.name == "align") {
     check(text, "--extend align needs a text to measure attention on; pass --data");
     config.temperature = aligned_temperature(model, *text, config);
     model.extend(&ExtensionEntry::of("temperature"), config);
-    return concat("temperature ", config.temperature, " at length ", length);
+    return concat("temperature ", config.temperature, " at length ", length,
+                  config.temperature <= kColdest ? ", the lowest tried, and not low enough" : "");
   }
   model.extend(&ExtensionEntry::of(options.name), config);
   return "";

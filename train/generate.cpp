@@ -47,9 +47,10 @@ int32_t draw_token(const std::vector<real>& logits, const GenerateOptions& optio
   const auto likelier = [&](int32_t a, int32_t b) {
     return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
   };
+  for (const real logit : logits)
+    check(std::isfinite(logit), "a score of the model is ", logit,
+          "; its parameters are damaged: use another checkpoint");
   const auto best = *std::min_element(order.begin(), order.end(), likelier);
-  check(std::isfinite(logits[best]), "the model's scores are not finite; its parameters are ",
-        "damaged: use another checkpoint");
   if (options.temperature == 0) return best;
   size_t kept = order.size();
   if (options.top_k > 0) kept = std::min<size_t>(kept, options.top_k);
@@ -81,18 +82,24 @@ int32_t draw_token(const std::vector<real>& logits, const GenerateOptions& optio
   return order[weights.size() - 1];  // reached by rounding alone
 }
 
-void check_generation(const LanguageModel& model, const std::vector<int32_t>& prompt,
-                      const GenerateOptions& options) {
-  check(options.tokens >= 0, "tokens must be 0 or more, not ", options.tokens);
+void check_options(const GenerateOptions& options) {
+  constexpr int64_t kMost = 1 << 24;
+  check(options.tokens >= 0 && options.tokens <= kMost, "tokens must be 0 to ", kMost, ", not ",
+        options.tokens);
   check(options.temperature >= 0, "temperature must be 0 or more, not ", options.temperature);
   check(options.top_k >= 0, "top-k must be 0 (all) or more, not ", options.top_k);
   check(options.top_p > 0 && options.top_p <= 1, "top-p must be above 0 and at most 1, not ",
         options.top_p);
+}
+
+void check_generation(const LanguageModel& model, const std::vector<int32_t>& prompt,
+                      const GenerateOptions& options) {
+  check_options(options);
   check(!prompt.empty(), "the prompt is empty; give the model at least one token to go on from");
   const auto context = static_cast<double>(prompt.size()) + static_cast<double>(options.tokens);
-  check(context < 1e15, "a context of ", context, " tokens is too long");
-  model.require_reach(static_cast<int64_t>(context) - 1);  // the last token is not read again
-  double kept = 0;                                         // keys of all heads
+  const auto tokens = static_cast<int64_t>(prompt.size());
+  model.require_reach(tokens + std::max<int64_t>(options.tokens - 1, 0));  // the last is not read
+  double kept = 0;                                                         // keys of all heads
   for (const std::vector<int64_t>& windows : model.windows()) {
     for (int64_t h = 0; h < model.config().heads; ++h) {
       const bool limited = !windows.empty() && windows[h] > 0;
@@ -126,6 +133,8 @@ Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
     ++result.tokens;
     if (!on_token(token) || result.tokens == options.tokens) break;
     logits = model.next_logits(Ids(std::vector{token}, model.backend()), memory).to_vector();
+    // A dense bias has a new size with every token, which nobody will ask for again.
+    if (memory.bias.values.defined() && !memory.bias.relative()) model.backend().pool().trim();
   }
   result.seconds = seconds_since(start);
   for (const KeyValueCache& block : memory.blocks) result.cache_bytes += block.bytes();

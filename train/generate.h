@@ -35,6 +35,9 @@ struct Generated {
   }
 };
 
+/// Throws Error if an option makes no sense.
+void check_options(const GenerateOptions& options);
+
 /// Throws Error if an option makes no sense, the prompt is empty, the scheme cannot reach so far or
 /// this machine's memory is too small.
 void check_generation(const LanguageModel& model, const std::vector<int32_t>& prompt,

@@ -142,17 +142,22 @@ void run_generate(const GenerateCommand& command) {
   } catch (const InvalidText& error) {
     fail("the prompt: byte ", error.offset, ": ", error.what());
   }
+  check_options(command.options);
   TokenSource text;
-  if (!command.data.empty()) text = open_tokens(command.data);
+  if (!command.data.empty()) {
+    text = open_tokens(command.data);
+    check(text.tokenizer == trained.tokenizer, text.name,
+          ": was made with another tokenizer than the model's training data");
+  }
   const int64_t length = static_cast<int64_t>(prompt.size()) + command.options.tokens;
   const TokenSource* const measured_on = command.data.empty() ? nullptr : &text;
-  choose_windows(*trained.model, command.windows, length, measured_on);
   extend_model(*trained.model, command.extension, length, measured_on);
+  choose_windows(*trained.model, command.windows, length, measured_on);
 
   check_generation(*trained.model, prompt, command.options);
   std::string said = tokenizer->decode(prompt);
-  std::cout << said << std::flush;
-  size_t shown = said.size();
+  size_t shown = whole_characters(said);
+  std::cout << std::string_view(said).substr(0, shown) << std::flush;
   const Generated generated = generate(*trained.model, prompt, command.options, [&](int32_t token) {
     tokenizer->append_text(token, said);
     const size_t whole = whole_characters(said);

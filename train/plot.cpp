@@ -202,8 +202,8 @@ void require_drawable(const Plot& plot) {
   for (const Curve& curve : plot.curves) {
     check(!curve.points.empty(), "the curve ", curve.label, " has no points");
     for (const auto& [x, y] : curve.points)
-      check(std::isfinite(x) && std::isfinite(y), "the curve ", curve.label, " has a point at ", x,
-            ", ", y, "; it takes finite numbers only");
+      check(std::isfinite(x) && std::isfinite(y) && x > 0, "the curve ", curve.label,
+            " has a point at ", x, ", ", y, "; it takes finite numbers only, x above 0");
   }
 }
 

@@ -39,12 +39,16 @@ std::vector<real> input_gradients(LanguageModel& model, const Ids& tokens, const
 
 }  // namespace
 
+void check_threshold(double threshold) {
+  check(threshold > 0 && threshold < 1,
+        "the threshold is a share of the gradient between 0 and 1, not ", threshold);
+}
+
 ReceptiveField receptive_field(LanguageModel& model, const TokenSource& text,
                                const FieldOptions& options) {
   const int64_t L = options.length, N = options.sequences, C = model.config().width;
   const EvenSequences sequences(model, text, L, N);
-  check(options.threshold > 0 && options.threshold < 1,
-        "the threshold is a share of the gradient between 0 and 1, not ", options.threshold);
+  check_threshold(options.threshold);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
   require_memory(
       backward_bytes(model.config(), static_cast<double>(per_pass * L)) + bias_bytes(model, L),

@@ -39,6 +39,9 @@ struct ReceptiveField {
   std::vector<double> share;
 };
 
+/// Throws Error unless it is between 0 and 1.
+void check_threshold(double threshold);
+
 /// Afterwards the model's parameters take no gradients. Throws Error if the text has too few tokens
 /// or another vocabulary than the model, an option makes no sense, this machine's memory is too
 /// small, or a gradient is not finite.

@@ -50,6 +50,7 @@ void add_ticks(Plot& plot) {
       high = std::max(high, x);
     }
   }
+  check(low > 0, plot.title, ": there is a point at ", low, " of a logarithmic axis");
   for (double tick = std::exp2(std::ceil(std::log2(low))); tick <= high; tick *= 2)
     plot.x_ticks.push_back(tick);
   if (plot.x_ticks.empty()) plot.x_ticks.push_back(high);
@@ -96,7 +97,8 @@ std::string training_curves(const Runs& runs) {
 std::string extrapolation(const Runs& runs, const std::string& title) {
   std::vector<std::filesystem::path> folders;
   for (const ReportedRun& run : runs) folders.push_back(run.folder);
-  const Comparison comparison = compare_runs(single_runs(folders), title);
+  const Comparison comparison =
+      compare_runs(single_runs(folders), title, runs[0].state.config.model.length);
   std::string perplexity, recall;
   for (const auto& [name, plot] : comparison.plots)
     (name == "recall" ? recall : perplexity) += picture(plot);
@@ -122,6 +124,10 @@ std::string receptive_fields(const Runs& runs) {
       ReceptiveField& field = by_length[curves.integer(row, "length")];
       field.share.push_back(curves.number(row, "share"));
       field.length = static_cast<int64_t>(field.share.size());
+      check(curves.integer(row, "tokens") == field.length &&
+                curves.text(row, "model") == curves.text(0, "model"),
+            run.folder.string(), "/field_curves.csv:", row + 2,
+            ": expected one curve of one model, tokens by tokens, for each length");
     }
     if (by_length.empty()) return;
     fields.emplace_back(run.label, by_length.begin()->second);
@@ -149,7 +155,7 @@ std::string loss_by_position(const Runs& runs) {
   for_each_csv(runs, "position.csv", [&](const ReportedRun& run, const Csv& positions) {
     Curve curve;
     curve.label = run.label;
-    const int64_t longest = positions.integer(positions.rows() - 1, "length");
+    const int64_t longest = positions.integer(std::max<size_t>(positions.rows(), 1) - 1, "length");
     for (size_t row = 0; row < positions.rows(); ++row) {
       csv += run.label;
       for (const char* column : {"length", "min_context", "max_context", "targets", "loss"})
@@ -170,26 +176,33 @@ std::string loss_by_position(const Runs& runs) {
 std::string attention_maps(const Runs& runs) {
   std::string content;
   for_each_csv(runs, "attention.csv", [&](const ReportedRun& run, const Csv& rows) {
-    const int64_t longest = rows.integer(rows.rows() - 1, "length");
+    const int64_t longest = rows.integer(std::max<size_t>(rows.rows(), 1) - 1, "length");
     AttentionMap map{longest, 0, {}};
     for (size_t row = 0; row < rows.rows(); ++row) {
       if (rows.integer(row, "length") != longest) continue;
-      if (rows.integer(row, "distance") == 0)
+      const int64_t distance = rows.integer(row, "distance");
+      if (distance == 0)
         map.heads.push_back({rows.integer(row, "block"), rows.integer(row, "head"), {}, 0});
-      check(!map.heads.empty(), run.folder.string(), "/attention.csv: begins in mid-head");
+      const auto held = map.heads.empty() ? -1 : static_cast<int64_t>(map.heads.back().mass.size());
+      check(held == distance && distance < longest, run.folder.string(), "/attention.csv:", row + 2,
+            ": expected distance ", std::max<int64_t>(held, 0), " of a head, not ", distance);
       map.heads.back().mass.push_back(rows.number(row, "mass"));
     }
-    HeatMap picture = heat_map(map, 0.99);
-    picture.title = concat(run.label, ": ", picture.title);
+    for (const HeadMap& head : map.heads)
+      check(static_cast<int64_t>(head.mass.size()) == longest, run.folder.string(),
+            "/attention.csv: block ", head.block, ", head ", head.head, " has ", head.mass.size(),
+            " distances of ", longest);
+    HeatMap heads = heat_map(map, 0.99);
+    heads.title = concat(run.label, ": ", heads.title);
     std::string csv = "head,window99";
-    for (const std::string& column : picture.columns) csv += concat(',', column);
+    for (const std::string& column : heads.columns) csv += concat(',', column);
     csv += '\n';
-    for (const HeatMap::Row& row : picture.rows) {
+    for (const HeatMap::Row& row : heads.rows) {
       csv += concat(row.label, ',', row.note);
       for (const double value : row.values) csv += concat(',', value);
       csv += '\n';
     }
-    content += html_picture(svg_of(picture), picture.title);
+    content += html_picture(svg_of(heads), heads.title);
     content += html_download(run.label + "_attention.csv", csv);
   });
   return section(

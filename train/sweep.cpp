@@ -12,6 +12,7 @@
 #include "train/csv.h"
 #include "train/gnuplot.h"
 #include "train/log.h"
+#include "train/memory.h"
 #include "train/receptive_field.h"
 #include "train/report.h"
 #include "train/table.h"
@@ -47,21 +48,26 @@ bool is_done(const std::filesystem::path& csv, const std::filesystem::path& chec
 bool train_run(const SweepRun& run, const TokenSource& train_text, const TokenSource& valid,
                Backend& backend, std::ostream& say) {
   const auto checkpoint = checkpoint_of(run);
-  if (std::filesystem::exists(checkpoint)) {
-    const RunState state = checkpoint_state(checkpoint);
-    const std::vector<std::string> changes =
-        changed_settings(run.config, state.config, {"Model", "Positional schemes", "Training"});
-    check(changes.empty(), checkpoint.string(),
-          ": was trained with other settings: ", changes.empty() ? "" : changes[0],
-          "; use another --out");
-    check(state.tokenizer == train_text.tokenizer, checkpoint.string(),
-          ": was trained on tokens of another tokenizer; use the same --data, or another --out");
-    if (state.step >= run.config.steps) {
-      say << "trained already: " << checkpoint.string() << '\n';
-      return true;
-    }
+  if (std::filesystem::exists(checkpoint) &&
+      checkpoint_state(checkpoint).step >= run.config.steps) {
+    say << "trained already: " << checkpoint.string() << '\n';
+    return true;
   }
   return train(run.config, train_text, &valid, true, backend, say);
+}
+
+/// Throws Error if a run's folder holds one with other settings.
+void check_folder(const SweepRun& run, const TokenSource& train_text) {
+  const auto checkpoint = checkpoint_of(run);
+  if (!std::filesystem::exists(checkpoint)) return;
+  const RunState state = checkpoint_state(checkpoint);
+  const std::vector<std::string> changes =
+      changed_settings(run.config, state.config, {"Model", "Positional schemes", "Training"});
+  check(changes.empty(), checkpoint.string(),
+        ": was trained with other settings: ", changes.empty() ? "" : changes[0],
+        "; use another --out");
+  check(state.tokenizer == train_text.tokenizer, checkpoint.string(),
+        ": was trained on tokens of another tokenizer; use the same --data, or another --out");
 }
 
 /// Throws Error if a run cannot be trained, or not be measured at all lengths: hours later would be
@@ -85,7 +91,12 @@ void check_run(const SweepRun& run, const SweepOptions& options,
     check(valid.size - length >= options.sequences, valid.name, ": has ", valid.size,
           " tokens, too few for ", options.sequences, " different sequences of ", length);
     model.require_reach(length);
+    require_memory(
+        forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(model, length),
+        concat("an evaluation at length ", length));
   }
+  require_memory(training_bytes(run.config), "its training");
+  check_folder(run, train_text);
 }
 
 void measure_run(const SweepRun& run, const SweepOptions& options,
@@ -211,6 +222,7 @@ bool sweep(const SweepOptions& options, const TokenSource& train_text, const Tok
 
   CompareOptions comparison;
   comparison.out = options.base.out;
+  comparison.trained = runs[0].config.model.length;
   if (!options.title.empty()) comparison.title = options.title;
   for (const auto& group : groups_of(runs)) {
     RunGroup& added = comparison.groups.emplace_back();

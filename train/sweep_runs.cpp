@@ -26,7 +26,7 @@ nlohmann::json value_of(const std::string& setting, const std::string& text,
   }
   if (present.is_array()) {
     nlohmann::json list = nlohmann::json::array();
-    std::istringstream parts(text);
+    std::istringstream parts(text + "/");
     for (std::string part; std::getline(parts, part, '/');)
       list.push_back(value_of(setting, part, 0));
     return list;

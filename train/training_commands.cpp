@@ -129,7 +129,6 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
         ": has no marks beside it to measure recall by; leave out --recall-csv");
 
   require_different(lengths);
-  prepare_folder(options.by_position);
   EvaluationOptions settings;
   settings.stride = options.stride;
   settings.max_targets = options.max_targets;
@@ -139,16 +138,15 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
     check_evaluation(*trained.model, text, settings);
   }
   std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
-  if (!options.windows.window.empty()) {
-    const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-    choose_windows(*trained.model, options.windows, longest, &text);
-    say << "windows by head: " << describe_windows(*trained.model) << '\n';
-  }
   settings.before = [&](int64_t length) {
     const std::string note = extend_model(*trained.model, options.extension, length, &text);
     if (!note.empty()) say << note << '\n';
+    choose_windows(*trained.model, options.windows, length, &text);
+    if (!options.windows.window.empty())
+      say << "windows by head: " << describe_windows(*trained.model) << '\n';
   };
   check_extension(*trained.model, options.extension);
+  prepare_folder(options.by_position);
   const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
   say << recall_table(evaluations.front());
   if (evaluations.size() > 1) say << recall_table(evaluations.back());

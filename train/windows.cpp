@@ -17,7 +17,7 @@ Windows implicit_windows(LanguageModel& model, double epsilon, int64_t length) {
   const ModelConfig& config = model.config();
   // Far enough to tell heads whose windows are longer than this text from those without any.
   const int64_t reach = std::max<int64_t>(length, 65536);
-  const Bias bias = model.bias({reach - 1, reach});
+  const Bias bias = model.bias(reach - 1, reach);
   check(bias.values.defined(), "the scheme '", config.position,
         "' adds no bias and has no implicit windows; pass --window measured, or numbers");
   check(bias.relative(), "the bias of the scheme '", config.position,
@@ -42,7 +42,7 @@ Windows implicit_windows(LanguageModel& model, double epsilon, int64_t length) {
 Windows measured_windows(LanguageModel& model, double epsilon, int64_t length,
                          const TokenSource& text) {
   AttentionMapOptions options;
-  // Not less than the training length: in a short text every head would seem to see everything.
+  // In a text shorter than those of the training every head would seem to see everything.
   options.length = std::min<int64_t>(std::max(length, model.config().length), 2048);
   options.sequences = 8;
   const AttentionMap map = attention_map(model, text, options);
@@ -82,7 +82,8 @@ void add_window_options(CLI::App& app, WindowOptions& options) {
   app.add_option("--window", options.window,
                  "attention windows: auto = where the bias falls below epsilon, measured = where "
                  "all but epsilon of the attention lies, or tokens; default: as trained");
-  app.add_option("--epsilon", options.epsilon, "share of the attention that windows may cut off")
+  app.add_option("--epsilon", options.epsilon,
+                 "what windows may cut off: e^bias (auto), share of attention (measured)")
       ->capture_default_str();
 }
 
@@ -100,7 +101,7 @@ void choose_windows(LanguageModel& model, const WindowOptions& options, int64_t 
   } else {
     windows = given_windows(model, options.window);
   }
-  const Windows& trained = model.windows();
+  const Windows trained = model.trained_windows();
   for (size_t block = 0; block < windows.size(); ++block) {
     for (size_t h = 0; h < trained[block].size(); ++h) {
       int64_t& window = windows[block][h];

@@ -26,6 +26,7 @@ class Ntk : public Extension {
 class DynamicNtk : public Extension {
  public:
   using Extension::Extension;
+  bool whole_texts_only() const override { return true; }
   double frequency(double frequency, int64_t pair, int64_t pairs, int64_t end) const override {
     const double k = static_cast<double>(end) / static_cast<double>(config_.trained);
     return slowed(frequency, std::max(1.0, k), pair, pairs);

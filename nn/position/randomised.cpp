@@ -1,6 +1,6 @@
 // Randomised positions (Ruoss et al. 2023): in training a sequence of T tokens stands at a sorted
 // random subset of 0 … randomised-reach - 1, so that every position of a longer text has been seen.
-// In evaluation tokens stand at 0, 1, 2, …
+// In evaluation tokens stand at 0, 1, 2, …, where the paper draws positions at random there, too.
 #include <cmath>
 
 #include "core/error.h"

@@ -1,5 +1,7 @@
 // SHAPE (Kiyono et al. 2021): sinusoidal positions that start, in training, at a random place in
 // 0 … shifted-most for each sequence, so that the model cannot lean on absolute positions.
+#include <cmath>
+
 #include "core/error.h"
 #include "nn/sinusoid.h"
 
@@ -10,7 +12,8 @@ class ShiftedPositions : public SinusoidalScheme {
  public:
   explicit ShiftedPositions(const PositionConfig& config)
       : SinusoidalScheme(config), largest_(config.option("shifted-most")) {
-    check(largest_ >= 0 && largest_ <= 1e6, "shifted-most must be 0 to 1000000, not ", largest_);
+    check(largest_ >= 0 && largest_ <= 1e6 && std::fmod(largest_, 1) == 0,
+          "shifted-most must be a whole number from 0 to 1000000, not ", largest_);
   }
 
  private:
