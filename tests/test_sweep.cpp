@@ -44,6 +44,9 @@ std::filesystem::file_time_type written(const TemporaryFolder& folder, const std
 TEST_CASE("a sweep makes every combination, the first setting varying slowest") {
   const TemporaryFolder folder;
   SweepOptions options = small_sweep(folder);
+  options.vary = {"alibi-shift=-2,0.5"};
+  CHECK(sweep_runs(options)[0].name == "alibi-shift=-2");
+  CHECK(sweep_runs(options)[1].name == "alibi-shift=0.5");
   options.vary = {"window=1/2/3/0"};
   CHECK(sweep_runs(options)[0].name == "window=1-2-3-0");
   CHECK(sweep_runs(options)[0].config.model.windows == std::vector<int64_t>{1, 2, 3, 0});

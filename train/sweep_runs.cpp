@@ -43,8 +43,11 @@ nlohmann::json value_of(const std::string& setting, const std::string& text,
 /// As it stands in names and tables.
 std::string text_of(const nlohmann::json& value) {
   if (value.is_string()) return value;
-  if (!value.is_array()) return value.dump();
   std::string text;
+  if (!value.is_array()) {
+    text = value.dump();
+    return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
+  }
   for (const nlohmann::json& part : value) {
     if (!text.empty()) text += '-';
     text += part.dump();
