@@ -1,6 +1,7 @@
 // The language model: see language_model.h.
 #include "nn/language_model.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -38,21 +39,13 @@ const ModelConfig& checked(const ModelConfig& config) {
   return config;
 }
 
-PositionConfig position_config(const ModelConfig& config, Backend& backend) {
-  return {config.width, config.heads, config.length, config.position_options, &backend};
-}
-
-int64_t hidden_width(const ModelConfig& config) {
-  return config.feed_forward ? config.feed_forward : 4 * config.width;
-}
-
 }  // namespace
 
 double matrix_elements(const ModelConfig& config) {
   const double C = static_cast<double>(config.width);
   const double embeddings = (config.tied ? 1 : 2) * C * static_cast<double>(config.vocabulary);
   return embeddings + static_cast<double>(config.blocks) *
-                          (4 * C * C + 2 * C * static_cast<double>(hidden_width(config)));
+                          (4 * C * C + 2 * C * static_cast<double>(config.hidden_width()));
 }
 
 const Bias& Memory::bias_for(PositionScheme& position, const Positions& queries) {
@@ -72,7 +65,7 @@ Block::Block(const ModelConfig& config, Backend& backend)
     : attention_norm_(config.width, backend),
       attention_(config.width, config.heads, config.deviation, residual_deviation(config), backend),
       feed_forward_norm_(config.width, backend),
-      feed_forward_(config.width, hidden_width(config), config.activation, config.deviation,
+      feed_forward_(config.width, config.hidden_width(), config.activation, config.deviation,
                     residual_deviation(config), backend) {
   add_child("attention_norm", attention_norm_);
   add_child("attention", attention_);
@@ -85,8 +78,16 @@ Tensor Block::operator()(const Tensor& x, const AttentionContext& context, Dropo
   return add(mixed, dropout(feed_forward_(feed_forward_norm_(mixed))));
 }
 
-void check_model(const ModelConfig& config, Backend& backend) {
-  make_position(config.position, position_config(checked(config), backend));
+std::unique_ptr<PositionScheme> position_of(const ModelConfig& config, Backend& backend) {
+  checked(config);
+  return make_position(config.position, {config.width, config.heads, config.length,
+                                         config.position_options, &backend});
+}
+
+void require_reach(const ModelConfig& config, const PositionScheme& scheme, int64_t length) {
+  check(length <= scheme.reach(), "the scheme '", config.position, "' has ", scheme.reach(),
+        " positions and cannot reach ", length, "; choose lengths up to ", scheme.reach(),
+        " or another scheme");
 }
 
 LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend)
@@ -97,7 +98,7 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
       head_(config.tied ? embedding_
                         : add_parameter("head.weight", {config.vocabulary, config.width},
                                         normal(config.deviation), Decay::kYes, backend)),
-      position_(make_position(config.position, position_config(config, backend))),
+      position_(position_of(config, backend)),
       norm_(config.width, backend) {
   add_child("position", *position_);
   for (int64_t i = 0; i < config.blocks; ++i) {
@@ -176,12 +177,6 @@ void LanguageModel::extend(const ExtensionEntry* entry, const ExtensionConfig& c
   extension_ = entry->make(config);
 }
 
-void LanguageModel::require_reach(int64_t length) const {
-  check(length <= position_->reach(), "the scheme '", config_.position, "' has ",
-        position_->reach(), " positions and cannot reach ", length, "; choose lengths up to ",
-        position_->reach(), " or another scheme");
-}
-
 Bias LanguageModel::scaled(const Bias& bias) const {
   const double factor = extension_ ? extension_->score_scale() : 1;
   if (factor == 1 || !bias.values.defined()) return bias;
@@ -193,16 +188,14 @@ Bias LanguageModel::bias(int64_t begin, int64_t end) {
 }
 
 Tensor LanguageModel::query_factors(const Positions& positions) const {
-  std::vector<real> rows;
-  bool some = false;
-  for (int64_t m = positions.begin; m < positions.end; ++m) {
-    const double factor = extension_->query_scale(m) * extension_->score_scale();
-    some = some || factor != 1;
-    rows.insert(rows.end(), config_.width, static_cast<real>(factor));
-  }
-  if (!some) return {};
+  std::vector<real> factors;
+  for (int64_t m = positions.begin; m < positions.end; ++m)
+    factors.push_back(static_cast<real>(extension_->query_scale(m) * extension_->score_scale()));
+  if (std::count(factors.begin(), factors.end(), 1) == positions.count()) return {};
   std::vector<real> all;
-  for (int64_t b = 0; b < positions.sequences; ++b) all.insert(all.end(), rows.begin(), rows.end());
+  all.reserve(positions.sequences * positions.count() * config_.width);
+  for (int64_t b = 0; b < positions.sequences; ++b)
+    for (const real factor : factors) all.insert(all.end(), config_.width, factor);
   return Tensor::from({positions.sequences, positions.count(), config_.width}, all, backend_);
 }
 

@@ -24,6 +24,8 @@ struct ModelConfig {
   std::string position;  // name of the scheme
   std::map<std::string, double> position_options;
   std::vector<int64_t> windows;  // none, one for all heads, or one for each; 0 = unlimited
+
+  int64_t hidden_width() const { return feed_forward ? feed_forward : 4 * width; }
 };
 
 /// What a model remembers of the tokens it has seen while it generates.
@@ -49,8 +51,12 @@ struct Pass {
 /// memory is taken for them.
 double matrix_elements(const ModelConfig& config);
 
-/// Throws Error if the configuration contradicts itself, naming the setting.
-void check_model(const ModelConfig& config, Backend& backend);
+/// The positional scheme of a model, on its own: what can be known of the model's reach before it
+/// is there. Throws Error if the configuration contradicts itself, naming the setting.
+std::unique_ptr<PositionScheme> position_of(const ModelConfig& config, Backend& backend);
+
+/// Throws Error if a model's scheme has no positions for a text of this length.
+void require_reach(const ModelConfig& config, const PositionScheme& scheme, int64_t length);
 
 /// x + attention(norm(x)), then x + feed_forward(norm(x)).
 class Block : public Module {
@@ -89,10 +95,9 @@ class LanguageModel : public Module {
   void extend(const ExtensionEntry* entry, const ExtensionConfig& config = {});
 
   /// Throws Error if the scheme has no positions for a text of this length.
-  void require_reach(int64_t length) const;
+  void require_reach(int64_t length) const { farsight::require_reach(config_, *position_, length); }
 
-  /// Numbers in the scheme's bias for a text of this length, where it is dense.
-  double bias_elements(int64_t length) const { return position_->bias_elements({0, length}); }
+  const PositionScheme& position() const { return *position_; }
 
   /// Negative log-likelihood in nats of each target: (B * T). `tokens` and `targets` hold B
   /// sequences one after the other. `correct`, if given, receives 1 where the target is the

@@ -22,10 +22,11 @@ ReceptiveField field_of(LanguageModel& model, int64_t length, int64_t tokens_per
   return receptive_field(model, small_text(200), options);
 }
 
-AttentionMap map_of(LanguageModel& model, int64_t length) {
+AttentionMap map_of(LanguageModel& model, int64_t length, int64_t tokens_per_pass = 8192) {
   AttentionMapOptions options;
   options.length = length;
   options.sequences = 5;
+  options.tokens_per_pass = tokens_per_pass;
   return attention_map(model, small_text(200), options);
 }
 
@@ -89,6 +90,12 @@ TEST_CASE("receptive fields and maps do not depend on how many sequences share a
   LanguageModel model(small_model("rotary"), 1, cpu_backend());
   const ReceptiveField together = field_of(model, 20), apart = field_of(model, 20, 1);
   for (int64_t d = 0; d < 20; ++d) CHECK(together.share[d] == Approx(apart.share[d]));
+  const AttentionMap map = map_of(model, 20), map_apart = map_of(model, 20, 1);
+  for (size_t h = 0; h < map.heads.size(); ++h) {
+    CHECK(map.heads[h].entropy == Approx(map_apart.heads[h].entropy));
+    for (int64_t d = 0; d < 20; ++d)
+      CHECK(map.heads[h].mass[d] == Approx(map_apart.heads[h].mass[d]).margin(1e-6));
+  }
 }
 
 TEST_CASE("an attention map shows windows and sums to one") {
@@ -97,7 +104,7 @@ TEST_CASE("an attention map shows windows and sums to one") {
   LanguageModel model(config, 1, cpu_backend());
   const AttentionMap map = map_of(model, 20);
   REQUIRE(map.heads.size() == 8);
-  for (const HeadMap& head : map.heads) {
+  for (const HeadAttention& head : map.heads) {
     CHECK(std::accumulate(head.mass.begin(), head.mass.end(), 0.0) == Approx(1));
     if (head.head == 1) CHECK(head.window(0.99) == 1);
     if (head.head == 2) CHECK(head.window(0.99) == 3);

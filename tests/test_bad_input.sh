@@ -97,6 +97,9 @@ refuses 'another tokenizer' generate --tokenizer bytes
 refuses '--window takes' generate --window far
 refuses '--data' generate --window measured
 refuses 'epsilon' eval_ --window auto --epsilon 0
+refuses "no extension 'algin'; known are: linear, .*, align" eval_ --extend algin
+refuses 'has none to extend' eval_ --extend yarn
+refuses 'no meaning without' eval_ --extend-temperature 0.5
 cost() { "$farsight" cost "$@" --data data/valid.bin --lengths 16; }
 refuses 'is no case' cost "$model"
 refuses 'nothing.safetensors: cannot be read' cost nothing.safetensors=full

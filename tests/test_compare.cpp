@@ -80,6 +80,9 @@ TEST_CASE("compare refuses what is ambiguous and says which file or folder it is
   folder.write("one/recall.csv", recall_of({8, 16, 8, 32}));
   CHECK(contains(comparison_error({one}, out),
                  "one/recall.csv:4: recall at length 128 and distance 8 twice"));
+  std::filesystem::remove(folder.path() / "one/recall.csv");
+  folder.write("one/field.csv", "model,length,empirical\none,128,90\none,128,91\n");
+  CHECK(contains(comparison_error({one}, out), "one/field.csv:3: length 128 twice"));
   CHECK_FALSE(std::filesystem::exists(out));
 }
 

@@ -24,7 +24,7 @@ double entropy_of(LanguageModel& model, const TokenSource& text, int64_t length)
   options.length = length;
   options.sequences = 8;
   double total = 0;
-  for (const HeadMap& head : attention_map(model, text, options).heads) total += head.entropy;
+  for (const HeadAttention& head : attention_map(model, text, options).heads) total += head.entropy;
   return total;
 }
 

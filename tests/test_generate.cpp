@@ -1,7 +1,6 @@
 // Generation: what is drawn, and under which windows.
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "tests/catch.h"
 #include "tests/small_model.h"

@@ -59,24 +59,30 @@ grep -q 'changed  rate = 0.5 (was 0.001)' out || fail 'a changed setting is not 
 
 # A sweep that is interrupted goes on, with the same results as one that was not; files of settings
 # go before earlier ones.
-echo 'steps = 60' >first.toml
-printf 'steps = 300\nvary = ["position=alibi,none", "seed=1,2"]\nlengths = [32, 64]\n' >second.toml
+echo 'batch = 3' >first.toml
+cat >second.toml <<'END'
+batch = 2
+log-every = 50
+evaluate-every = 0
+vary = ["position=alibi,none", "steps=300,3000"]
+lengths = [32, 64]
+END
 sweep=("$farsight" sweep --config small.toml first.toml second.toml --data data --sequences 2 --out)
 "${sweep[@]}" whole-sweep >out
-[ "$(grep -c 'run      300 steps' out)" = 4 ] || fail 'the later file does not go before'
+[ "$(grep -c 'steps of 2 x 32 tokens' out)" = 4 ] || fail 'the later file does not go before'
 "${sweep[@]}" parts-sweep >out &
-until [ -e parts-sweep/alibi_seed=2/log.csv ]; do sleep 0.02; done
+until [ -e parts-sweep/alibi_steps=3000/log.csv ]; do sleep 0.02; done
 kill -INT $!
 status=0
 wait $! || status=$?
 [ "$status" = 130 ] || fail "exit status $status after an interruption of a sweep"
 "${sweep[@]}" parts-sweep >out
-grep -q 'trained already: parts-sweep/alibi_seed=1/' out || fail 'the sweep did a run again'
+grep -q 'trained already: parts-sweep/alibi_steps=300/' out || fail 'the sweep did a run again'
 grep -q 'resumed  at step' out || fail 'the sweep did not go on'
 cmp whole-sweep/sweep.csv parts-sweep/sweep.csv || fail 'an interrupted sweep has other results'
 
 # Generation goes on from the prompt, the same for the same seed and with windows that cut nothing.
-generate=("$farsight" generate --model parts-sweep/alibi_seed=1/checkpoint.safetensors --tokens 40
+generate=("$farsight" generate --model parts-sweep/alibi_steps=300/checkpoint.safetensors --tokens 40
   --prompt ' The quick')
 "${generate[@]}" >a 2>said
 grep -q '^ The quick' a && grep -q 'tokens/s; windows by head: all' said || fail 'generate says nothing'
@@ -87,9 +93,9 @@ cmp a b || fail 'windows that cut nothing change what is generated'
 echo -n ' The quick' | "${generate[@]}" --prompt - 2>/dev/null | cmp - a || fail 'a prompt from standard input'
 
 # What a context costs.
-"$farsight" cost parts-sweep/alibi_seed=1/checkpoint.safetensors={full,auto,8} --data data/valid.bin \
+"$farsight" cost parts-sweep/alibi_steps=300/checkpoint.safetensors={full,auto,8} --data data/valid.bin \
   --lengths 64,256 --targets 256 --generated 4 --out cost >out
-[ "$(wc -l <cost/cost.csv)" = 7 ] && grep -q '^alibi_seed=1 auto,256,256,' cost/cost.csv ||
+[ "$(wc -l <cost/cost.csv)" = 7 ] && grep -q '^alibi_steps=300 auto,256,256,' cost/cost.csv ||
   fail 'cost leaves something else'
 
 # Results on standard output are CSV alone.

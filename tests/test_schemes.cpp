@@ -65,15 +65,20 @@ TEST_CASE("Sandwich is the inner product of sinusoidal embeddings") {
   CHECK(std::fabs(bias_of("sandwich", H, h, i - j) - H / (8.0 * h) * product) < 1e-4);
 }
 
-TEST_CASE("Sandwich's factors can fall by a ratio from head to head") {
+TEST_CASE("Sandwich's factors: another for the first head, and falling by a ratio") {
   BiasOptions options;
   options.model.position = "sandwich";
   options.model.heads = 4;
-  options.model.position_options = {{"sandwich-ratio", 0.3}};
   options.distances = {16};
-  const auto rows = bias_table(options, cpu_backend());
-  for (int head = 0; head < 4; ++head)
-    CHECK(std::fabs(rows[head].bias - 0.5 * std::pow(0.3, head) * 39.7017) < 1e-4);
+  const auto check = [&](double first, double ratio, auto expected) {
+    options.model.position_options = {{"sandwich-factor", first}, {"sandwich-ratio", ratio}};
+    const auto rows = bias_table(options, cpu_backend());
+    for (int head = 1; head <= 4; ++head)
+      CHECK(std::fabs(rows[head - 1].bias - expected(head) * 39.7017) < 1e-4);
+  };
+  check(0, 0.3, [](int head) { return 0.5 * std::pow(0.3, head - 1); });
+  check(0.25, 0, [](int head) { return 0.25 / head; });
+  check(0.25, 0.3, [](int head) { return 0.25 * std::pow(0.3, head - 1); });
 }
 
 TEST_CASE("T5's buckets change where they should") {
@@ -155,57 +160,6 @@ TEST_CASE("xPos scores depend on distance alone, and fade") {
   CHECK(score(9, 0) == Approx(expected).epsilon(1e-4));
   LanguageModel model(small_model("xpos"), 1, cpu_backend());
   CHECK(contains(error_of([&] { model.require_reach(40000); }), "has 32768 positions"));
-}
-
-TEST_CASE("schemes with random positions draw them in training alone, for each sequence") {
-  const int64_t T = 8, C = 6;
-  for (const std::string name : {"shifted", "cape", "randomised"}) {
-    const auto scheme = make_position(name, {C, 1, T, {}, &cpu_backend()});
-    const auto plain = make_position("sinusoidal", {C, 1, T, {}, &cpu_backend()});
-    INFO(name);
-    CHECK(scheme->embed({0, T}).to_vector() == plain->embed({0, T}).to_vector());
-    Positions training{0, T, nullptr, 2, Stream{3, 4}};
-    const Tensor drawn = scheme->embed(training);
-    REQUIRE(drawn.shape() == Shape({2, T, C}));
-    const auto values = drawn.to_vector();
-    const std::vector<real> first(values.begin(), values.begin() + T * C);
-    const std::vector<real> second(values.begin() + T * C, values.end());
-    CHECK(first != second);
-    CHECK(scheme->embed(training).to_vector() == values);
-    training.training->stream = 5;
-    CHECK(scheme->embed(training).to_vector() != values);
-    CHECK(scheme->embed({0, T}).to_vector() == plain->embed({0, T}).to_vector());
-  }
-  // SHAPE's rows are sinusoidal ones further on, the same number of tokens for all.
-  const auto shape = make_position("shifted", {C, 1, T, {{"shifted-most", 40}}, &cpu_backend()});
-  const auto rows = shape->embed({0, T, nullptr, 1, Stream{3, 4}}).to_vector();
-  const auto plain = make_position("sinusoidal", {C, 1, T, {}, &cpu_backend()});
-  const auto longer = plain->embed({0, T + 40}).to_vector();
-  int found = 0;
-  for (int64_t shift = 0; shift <= 40; ++shift)
-    found += std::equal(rows.begin(), rows.end(), longer.begin() + shift * C);
-  CHECK(found == 1);
-}
-
-TEST_CASE("randomised positions are a sorted subset, all equally likely") {
-  const int64_t T = 3, reach = 6, C = 2;
-  const auto scheme =
-      make_position("randomised", {C, 1, T, {{"randomised-reach", reach}}, &cpu_backend()});
-  const int64_t B = 6000;
-  const auto rows = scheme->embed({0, T, nullptr, B, Stream{1, 2}}).to_vector();
-  std::vector<double> chosen(reach);
-  for (int64_t b = 0; b < B; ++b) {
-    double before = -1;
-    for (int64_t t = 0; t < T; ++t) {
-      // The first pair turns by one radian per token.
-      double place = std::atan2(rows[(b * T + t) * C], rows[(b * T + t) * C + 1]);
-      if (place < -0.5) place += 2 * 3.14159265;
-      CHECK(place > before + 0.9);
-      before = place;
-      chosen[std::llround(place)] += 1.0 / static_cast<double>(B);
-    }
-  }
-  for (const double share : chosen) CHECK(share == Approx(0.5).margin(0.03));
 }
 
 TEST_CASE("a table of learned biases shows what a run with its seed starts from") {

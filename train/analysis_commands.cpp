@@ -21,7 +21,7 @@ namespace {
 
 /// What field and attention share.
 struct AnalysisOptions {
-  std::vector<std::string> models;
+  std::vector<std::string> models;  // one for attention
   std::string data, out;
   std::vector<int64_t> lengths;
   int64_t sequences = 64;
@@ -51,7 +51,8 @@ void run_field(const AnalysisOptions& options, const OpenTokens& open) {
   std::vector<std::string> names;  // in the order given
   for (const std::string& path : options.models) {
     names.push_back(label_of(std::filesystem::absolute(path).parent_path()));
-    const auto [model, is_new] = models.emplace(names.back(), load_model(path, text));
+    const auto [model, is_new] =
+        models.emplace(names.back(), load_model(path, text, cpu_backend()));
     check(is_new, "two models are called ", names.back(), ", after their folders; rename one");
     check_extension(*model->second.model, options.extension);
     for (const int64_t length : lengths_or_trained(options, model->second))
@@ -100,7 +101,7 @@ void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
         options.share);
   const TokenSource text = open(options.data);
   require_different(options.lengths);
-  const TrainedModel trained = load_model(options.models.back(), text);
+  const TrainedModel trained = load_model(options.models[0], text, cpu_backend());
   for (const int64_t length : lengths_or_trained(options, trained))
     EvenSequences(*trained.model, text, length, options.sequences);
   prepare_folder(options.out);
@@ -157,8 +158,7 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
       ->capture_default_str();
   command
       ->add_option("--targets", options->targets,
-                   "targets scored at each length, at least one "
-                   "window of it")
+                   "targets scored at each length, at least one window of it")
       ->capture_default_str();
   command->add_option("--generated", options->generated, "tokens generated at each length")
       ->capture_default_str();
@@ -176,7 +176,7 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
 }
 
 void add_schemes(CLI::App& program) {
-  program.add_subcommand("schemes", "list the positional schemes")->callback([] {
+  program.add_subcommand("schemes", "list the positional schemes and the extensions")->callback([] {
     for (const PositionEntry* entry : PositionEntry::all()) {
       std::cout << std::left << std::setw(18) << entry->name << entry->description << '\n';
       for (const PositionOption& option : entry->options)

@@ -11,7 +11,7 @@
 
 namespace farsight {
 
-int64_t HeadMap::window(double share) const {
+int64_t HeadAttention::window(double share) const {
   // Beyond the last distance that has any mass, rounding is all that can be missing.
   auto seen = static_cast<int64_t>(mass.size());
   while (seen > 1 && mass[seen - 1] == 0) --seen;
@@ -28,9 +28,9 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
   const int64_t L = options.length, N = options.sequences, H = model.config().heads;
   const EvenSequences sequences(model, text, L, N);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
-  require_memory(
-      forward_bytes(model.config(), static_cast<double>(per_pass * L)) + bias_bytes(model, L),
-      concat("an attention map at length ", L));
+  require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L)) +
+                     bias_bytes(model.position(), L),
+                 concat("an attention map at length ", L));
 
   AttentionMap map{L, N, {}};
   for (int64_t block = 1; block <= model.config().blocks; ++block)
@@ -55,7 +55,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
     }
     if (options.progress) options.progress(first + B, N);
   }
-  for (HeadMap& head : map.heads) {
+  for (HeadAttention& head : map.heads) {
     const double total = std::accumulate(head.mass.begin(), head.mass.end(), 0.0);
     check(std::isfinite(total) && total > 0, text.name, ": the attention of block ", head.block,
           ", head ", head.head, " adds up to ", total,
@@ -69,7 +69,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
 void write_attention(std::ostream& stream, const std::vector<AttentionMap>& maps) {
   stream << "length,block,head,distance,mass\n" << std::setprecision(9);
   for (const AttentionMap& map : maps)
-    for (const HeadMap& head : map.heads)
+    for (const HeadAttention& head : map.heads)
       for (int64_t d = 0; d < map.length; ++d)
         stream << map.length << ',' << head.block << ',' << head.head << ',' << d << ','
                << head.mass[d] << '\n';
@@ -78,7 +78,7 @@ void write_attention(std::ostream& stream, const std::vector<AttentionMap>& maps
 void write_windows(std::ostream& stream, const std::vector<AttentionMap>& maps, double share) {
   stream << "length,block,head,share,window,entropy\n" << std::setprecision(9);
   for (const AttentionMap& map : maps)
-    for (const HeadMap& head : map.heads)
+    for (const HeadAttention& head : map.heads)
       stream << map.length << ',' << head.block << ',' << head.head << ',' << share << ','
              << head.window(share) << ',' << head.entropy << '\n';
 }

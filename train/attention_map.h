@@ -21,7 +21,7 @@ struct AttentionMapOptions {
 
 /// One head of one block, counted from 1. Averages are over the queries from floor(L / 2)
 /// on, all of which have at least L / 2 keys to choose from.
-struct HeadMap {
+struct HeadAttention {
   int64_t block = 0, head = 0;
   std::vector<double> mass;  // mean attention to the key at distance 0 … L - 1; they add up to 1
   double entropy = 0;        // mean over queries, nats
@@ -32,7 +32,7 @@ struct HeadMap {
 
 struct AttentionMap {
   int64_t length = 0, sequences = 0;
-  std::vector<HeadMap> heads;  // block by block
+  std::vector<HeadAttention> heads;  // block by block
 };
 
 /// Throws Error as receptive_field() does, and leaves the model as it is.

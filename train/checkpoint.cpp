@@ -110,6 +110,19 @@ TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend
   return trained;
 }
 
+void require_tokenizer(const TrainedModel& trained, const TokenSource& text) {
+  check(text.tokenizer == trained.tokenizer, text.name,
+        ": was made with another tokenizer than the model's training data; prepare it with ",
+        "--tokenizer-from that folder");
+}
+
+TrainedModel load_model(const std::filesystem::path& path, const TokenSource& text,
+                        Backend& backend) {
+  TrainedModel trained = load_checkpoint(path, backend);
+  require_tokenizer(trained, text);
+  return trained;
+}
+
 std::vector<std::string> changed_settings(const Config& now, const Config& before,
                                           std::initializer_list<std::string> groups) {
   const nlohmann::json is = settings_of(now, groups), was = settings_of(before, groups);

@@ -9,6 +9,7 @@
 
 #include "train/config.h"
 #include "train/optimizer.h"
+#include "train/token_source.h"
 
 namespace farsight {
 
@@ -28,6 +29,13 @@ void save_checkpoint(const std::filesystem::path& path, const Config& config,
 /// Builds the model that a checkpoint describes. Throws Error if the file is damaged or does not
 /// describe a model.
 TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend);
+
+/// Throws Error if a text is not tokenized as the model's training data were.
+void require_tokenizer(const TrainedModel& trained, const TokenSource& text);
+
+/// load_checkpoint() for work on a text, which require_tokenizer() has seen.
+TrainedModel load_model(const std::filesystem::path& path, const TokenSource& text,
+                        Backend& backend);
 
 /// What a checkpoint says of its run.
 struct RunState {

@@ -25,9 +25,6 @@ void add_analysis_commands(CLI::App& program, const OpenTokens& open);
 /// --threads, and the number it will hold.
 std::shared_ptr<int64_t> add_threads_option(CLI::App& command);
 
-/// The model of a checkpoint. Throws Error if the text is not tokenized as its training data were.
-TrainedModel load_model(const std::string& checkpoint, const TokenSource& text);
-
 /// Throws Error if a length is there twice.
 void require_different(std::vector<int64_t> lengths);
 

@@ -1,7 +1,6 @@
 // Comparing runs: see compare.h.
 #include "train/compare.h"
 
-#include <algorithm>
 #include <iomanip>
 #include <set>
 

@@ -58,9 +58,7 @@ nlohmann::json in_own_process(const std::function<nlohmann::json()>& job) {
 }
 
 TrainedModel model_of(const CostCase& one, const TokenSource& text, int64_t length) {
-  TrainedModel trained = load_checkpoint(one.checkpoint, cpu_backend());
-  check(text.tokenizer == trained.tokenizer, text.name,
-        ": was made with another tokenizer than the training data of ", one.checkpoint);
+  TrainedModel trained = load_model(one.checkpoint, text, cpu_backend());
   if (one.windows.window == "full")
     trained.model->set_windows(LanguageModel::Windows(trained.config.model.blocks));
   else
@@ -225,15 +223,8 @@ std::vector<Cost> read_costs(const std::filesystem::path& path) {
 std::string write_cost_report(const std::filesystem::path& folder, const std::vector<Cost>& costs) {
   write_file(folder / "cost.csv", [&](auto& stream) { write_costs(stream, costs); });
   std::string files = (folder / "cost.csv").string() + "\n";
-  const auto add = [&](const char* name, const Plot& plot) {
+  for (const auto& [name, plot] : cost_plots(costs))
     files += pictures_of(folder / name, write_plot(folder / name, plot));
-  };
-  add("cost_eval", cost_plot(costs, "Evaluation", "milliseconds per token",
-                             [](const Cost& c) { return 1e3 / c.eval_tokens_per_second; }));
-  add("cost_generate", cost_plot(costs, "Generation", "milliseconds per token",
-                                 [](const Cost& c) { return 1e3 / c.generate_tokens_per_second; }));
-  add("cost_cache", cost_plot(costs, "Keys and values in memory", "MiB",
-                              [](const Cost& c) { return c.cache_mib; }));
   return files;
 }
 

@@ -1,6 +1,7 @@
 // Evaluation: see evaluate.h.
 #include "train/evaluate.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <iomanip>
@@ -150,7 +151,7 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
   model.require_reach(length);
   require_memory(forward_bytes(model.config(),
                                static_cast<double>(std::max(length, options.tokens_per_pass))) +
-                     bias_bytes(model, length),
+                     bias_bytes(model.position(), length),
                  concat("an evaluation at length ", length));
 }
 
@@ -219,7 +220,8 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
 
 std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
                                          const std::vector<int64_t>& lengths,
-                                         EvaluationOptions options, std::ostream& say) {
+                                         EvaluationOptions options, std::ostream& say,
+                                         const std::function<void(int64_t)>& before) {
   for (const int64_t length : lengths) {
     options.length = length;
     check_evaluation(model, text, options);
@@ -230,7 +232,7 @@ std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource
   ProgressBar bar;
   for (const int64_t length : lengths) {
     options.length = length;
-    if (options.before) options.before(length);
+    if (before) before(length);
     options.progress = [&](int64_t done, int64_t total) {
       bar.show(concat("length ", length), done, total);
     };

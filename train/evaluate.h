@@ -59,7 +59,6 @@ struct EvaluationOptions {
   const std::vector<RecallMark>* marks = nullptr;
   int64_t tokens_per_pass = 8192;  // of a forward pass, if whole windows fit into that many
   std::function<void(int64_t done, int64_t total)> progress;
-  std::function<void(int64_t length)> before;  // evaluate_lengths() calls it before each length
 };
 
 /// Throws Error if the text is shorter than one window, has another vocabulary than the model, the
@@ -75,10 +74,12 @@ Evaluation evaluate(LanguageModel& model, const TokenSource& text,
                     const EvaluationOptions& options);
 
 /// One evaluation for each length, all checked before the first begins. Prints to `say` a table of
-/// perplexities as they come; shows a progress bar.
+/// perplexities as they come; shows a progress bar. `before`, if given, is called with each length
+/// before its evaluation, and may change the model.
 std::vector<Evaluation> evaluate_lengths(LanguageModel& model, const TokenSource& text,
                                          const std::vector<int64_t>& lengths,
-                                         EvaluationOptions options, std::ostream& say);
+                                         EvaluationOptions options, std::ostream& say,
+                                         const std::function<void(int64_t)>& before = {});
 
 /// What a reader wants to see of an evaluation with marks; "" without.
 std::string recall_table(const Evaluation& e);

@@ -1,7 +1,7 @@
 // Extensions as options: see extend.h.
 #include "train/extend.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "core/error.h"
 #include "train/attention_map.h"
@@ -11,6 +11,12 @@ namespace {
 
 constexpr double kColdest = 0.1;
 
+std::string known_extensions() {
+  std::string known;
+  for (const ExtensionEntry* entry : ExtensionEntry::all()) known += entry->name + ", ";
+  return known + "align";
+}
+
 /// Attention's entropy in nats, averaged over heads.
 double mean_entropy(LanguageModel& model, const TokenSource& text, int64_t length) {
   AttentionMapOptions options;
@@ -18,7 +24,7 @@ double mean_entropy(LanguageModel& model, const TokenSource& text, int64_t lengt
   options.sequences = 8;
   const AttentionMap map = attention_map(model, text, options);
   double total = 0;
-  for (const HeadMap& head : map.heads) total += head.entropy;
+  for (const HeadAttention& head : map.heads) total += head.entropy;
   return total / static_cast<double>(map.heads.size());
 }
 
@@ -46,12 +52,9 @@ double aligned_temperature(LanguageModel& model, const TokenSource& text, Extens
 }  // namespace
 
 void add_extend_options(CLI::App& app, ExtendOptions& options) {
-  std::string known;
-  for (const ExtensionEntry* entry : ExtensionEntry::all()) known += entry->name + ", ";
   app.add_option("--extend", options.name,
-                 "how to reach past the training length: " + known +
-                     "or align (the temperature "
-                     "that keeps attention as sharp as in training)");
+                 "how to reach past the training length: " + known_extensions() +
+                     " (the temperature that keeps attention as sharp as in training)");
   app.add_option("--extend-temperature", options.temperature, "temperature of --extend temperature")
       ->capture_default_str();
 }
@@ -61,6 +64,11 @@ void check_extension(LanguageModel& model, const ExtendOptions& options) {
         "--extend-temperature has no meaning without --extend temperature");
   if (options.name.empty()) return;
   check(options.temperature > 0, "the temperature must be above 0, not ", options.temperature);
+  const auto entries = ExtensionEntry::all();
+  check(options.name == "align" ||
+            std::any_of(entries.begin(), entries.end(),
+                        [&](const auto* entry) { return entry->name == options.name; }),
+        "there is no extension '", options.name, "'; known are: ", known_extensions());
   const int64_t trained = model.config().length;
   model.extend(&ExtensionEntry::of(options.name == "align" ? "temperature" : options.name),
                {trained, trained, 1});

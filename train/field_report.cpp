@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <map>
-#include <set>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -40,9 +39,7 @@ Plot field_plot(const NamedFields& fields, int64_t trained_length) {
   // A colour for each model, dashes for each length.
   std::map<std::string, int> colours;
   std::map<int64_t, int> dashes;
-  int64_t longest = 1;
   for (const auto& [model, field] : fields) {
-    longest = std::max(longest, field.length);
     Curve curve{one_length ? model : concat(model, ", ", field.length),
                 {},
                 colours.emplace(model, colours.size()).first->second,
@@ -57,8 +54,7 @@ Plot field_plot(const NamedFields& fields, int64_t trained_length) {
     }
     plot.curves.push_back(curve);
   }
-  for (double tick = 1; tick <= static_cast<double>(longest); tick *= 2)
-    plot.x_ticks.push_back(tick);
+  add_doubling_ticks(plot);
   return plot;
 }
 
@@ -73,7 +69,7 @@ HeatMap heat_map(const AttentionMap& map, double share) {
     const int64_t last = std::min(map.length, std::max<int64_t>(1, 2 * begin)) - 1;
     picture.columns.push_back(begin == last ? concat(begin) : concat(begin, "-", last));
   }
-  for (const HeadMap& head : map.heads) {
+  for (const HeadAttention& head : map.heads) {
     HeatMap::Row row{concat(head.block, ".", head.head), concat(head.window(share)), {}};
     row.values.resize(picture.columns.size(), 0);
     for (int64_t d = 0; d < map.length; ++d)
@@ -85,14 +81,12 @@ HeatMap heat_map(const AttentionMap& map, double share) {
 
 std::string field_table(const NamedFields& fields) {
   std::vector<std::vector<std::string>> rows(1, {"model", "length", "theoretical", "empirical"});
-  std::set<std::string> measures;
-  for (const auto& [model, field] : fields) {
+  for (const auto& [model, field] : fields)
     rows.push_back(
         {model, concat(field.length), concat(field.theoretical), concat(field.empirical)});
-    measures.insert(concat(percent(field.threshold), " of the gradient, mean of ", field.sequences,
-                           " sequences"));
-  }
-  return concat("Receptive field in tokens (", *measures.begin(), ")\n", aligned(rows));
+  const ReceptiveField& first = fields.at(0).second;
+  return concat("Receptive field in tokens (", percent(first.threshold),
+                " of the gradient, mean of ", first.sequences, " sequences)\n", aligned(rows));
 }
 
 std::string write_field_report(const std::filesystem::path& folder, const NamedFields& fields,
@@ -108,7 +102,7 @@ std::string window_table(const std::vector<AttentionMap>& maps, double share) {
   std::string text;
   for (const AttentionMap& map : maps) {
     std::vector<std::vector<std::string>> rows(1, {"block"});
-    for (const HeadMap& head : map.heads) {
+    for (const HeadAttention& head : map.heads) {
       if (head.block == 1) rows[0].push_back(concat("head ", head.head));
       if (head.head == 1) rows.push_back({concat(head.block)});
       rows.back().push_back(concat(head.window(share)));

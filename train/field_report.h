@@ -18,7 +18,7 @@ Plot field_plot(const NamedFields& fields, int64_t trained_length);
 /// Heads by distance 0, 1, 2-3, 4-7, …, with the window that holds `share` of the attention.
 HeatMap heat_map(const AttentionMap& map, double share);
 
-/// Theoretical and empirical receptive field by model and length.
+/// Theoretical and empirical receptive field by model and length; all measured alike.
 std::string field_table(const NamedFields& fields);
 
 /// Writes field.csv, field_curves.csv and the picture of the curves, field.{svg,png}, with the

@@ -97,9 +97,10 @@ void check_generation(const LanguageModel& model, const std::vector<int32_t>& pr
   check_options(options);
   check(!prompt.empty(), "the prompt is empty; give the model at least one token to go on from");
   const auto context = static_cast<double>(prompt.size()) + static_cast<double>(options.tokens);
+  // The last token is generated and not read again.
   const auto tokens = static_cast<int64_t>(prompt.size());
-  model.require_reach(tokens + std::max<int64_t>(options.tokens - 1, 0));  // the last is not read
-  double kept = 0;                                                         // keys of all heads
+  model.require_reach(tokens + std::max<int64_t>(options.tokens - 1, 0));
+  double kept = 0;  // keys of all heads
   for (const std::vector<int64_t>& windows : model.windows()) {
     for (int64_t h = 0; h < model.config().heads; ++h) {
       const bool limited = !windows.empty() && windows[h] > 0;

@@ -146,8 +146,7 @@ void run_generate(const GenerateCommand& command) {
   TokenSource text;
   if (!command.data.empty()) {
     text = open_tokens(command.data);
-    check(text.tokenizer == trained.tokenizer, text.name,
-          ": was made with another tokenizer than the model's training data");
+    require_tokenizer(trained, text);
   }
   const int64_t length = static_cast<int64_t>(prompt.size()) + command.options.tokens;
   const TokenSource* const measured_on = command.data.empty() ? nullptr : &text;

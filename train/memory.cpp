@@ -1,6 +1,7 @@
 // Estimates of memory: see memory.h.
 #include "train/memory.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -13,10 +14,6 @@ namespace {
 /// What the program and its libraries take.
 constexpr double kProgram = 64 << 20;
 
-double hidden_width(const ModelConfig& config) {
-  return static_cast<double>(config.feed_forward ? config.feed_forward : 4 * config.width);
-}
-
 double logit_bytes(const ModelConfig& config, double rows) {
   const auto V = static_cast<double>(config.vocabulary);
   return sizeof(real) * std::min(rows * V, std::max(static_cast<double>(kLogitChunk), V));
@@ -25,7 +22,8 @@ double logit_bytes(const ModelConfig& config, double rows) {
 /// Activations of one block that the backward pass needs. Per row: 2 norms, q, k, v, attention,
 /// 2 outputs, 2 sums, and 2 in the feed-forward.
 double block_bytes(const ModelConfig& config, double rows) {
-  return sizeof(real) * rows * (10 * static_cast<double>(config.width) + 2 * hidden_width(config));
+  return sizeof(real) * rows *
+         (10 * static_cast<double>(config.width) + 2 * static_cast<double>(config.hidden_width()));
 }
 
 }  // namespace
@@ -39,12 +37,12 @@ double backward_bytes(const ModelConfig& config, double tokens) {
 double forward_bytes(const ModelConfig& config, double tokens) {
   // Nothing outlives its block: the residual stream, and what the widest op reads and writes.
   const auto C = static_cast<double>(config.width);
-  const double widest = std::max(5 * C, C + 2 * hidden_width(config));
+  const double widest = std::max(5 * C, C + 2 * static_cast<double>(config.hidden_width()));
   return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens);
 }
 
-double bias_bytes(const LanguageModel& model, int64_t length) {
-  return sizeof(real) * model.bias_elements(length);
+double bias_bytes(const PositionScheme& scheme, int64_t length) {
+  return sizeof(real) * scheme.bias_elements({0, length});
 }
 
 double training_bytes(const Config& config) {

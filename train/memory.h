@@ -18,7 +18,7 @@ double backward_bytes(const ModelConfig& config, double tokens);
 double forward_bytes(const ModelConfig& config, double tokens);
 
 /// Bytes of the scheme's bias for texts of this length, where it is dense.
-double bias_bytes(const LanguageModel& model, int64_t length);
+double bias_bytes(const PositionScheme& scheme, int64_t length);
 
 /// Throws Error, "JOB needs about … MiB and the machine has …", if this machine's memory is
 /// smaller.

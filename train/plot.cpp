@@ -209,6 +209,20 @@ void require_drawable(const Plot& plot) {
 
 }  // namespace
 
+void add_doubling_ticks(Plot& plot) {
+  double low = INFINITY, high = 0;
+  for (const Curve& curve : plot.curves) {
+    for (const auto& [x, y] : curve.points) {
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+  }
+  check(low > 0, plot.title, ": there is a point at ", low, " of a logarithmic axis");
+  for (double tick = std::exp2(std::ceil(std::log2(low))); tick <= high; tick *= 2)
+    plot.x_ticks.push_back(tick);
+  if (plot.x_ticks.empty()) plot.x_ticks.push_back(high);
+}
+
 bool write_plot(const std::filesystem::path& stem, const Plot& plot) {
   require_drawable(plot);
   return draw(stem, [&](std::ostream& stream) { write_script(stream, plot); });

@@ -26,6 +26,10 @@ struct Plot {
   std::vector<Curve> curves;  // up to forty are unlike each other
 };
 
+/// Ticks at 1, 2, 4, … or at 1/2, 1/4, …, as far as the curves go. Throws Error if a point does not
+/// lie at x > 0.
+void add_doubling_ticks(Plot& plot);
+
 /// Draws STEM.svg and STEM.png as draw() does, false meaning that gnuplot is not installed. Throws
 /// Error if it fails, or a curve is empty or has a point that is not finite.
 bool write_plot(const std::filesystem::path& stem, const Plot& plot);

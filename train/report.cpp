@@ -3,7 +3,6 @@
 #include "train/report.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <sstream>
 
@@ -16,6 +15,7 @@
 #include "train/field_report.h"
 #include "train/html.h"
 #include "train/log.h"
+#include "train/position_report.h"
 
 namespace farsight {
 namespace {
@@ -39,21 +39,6 @@ template <class F>
 void for_each_csv(const Runs& runs, const char* name, const F& f) {
   for (const ReportedRun& run : runs)
     if (std::filesystem::exists(run.folder / name)) f(run, read_csv(run.folder / name));
-}
-
-/// 1, 2, 4, … or 1/2, 1/4, … as far as the curves go.
-void add_ticks(Plot& plot) {
-  double low = INFINITY, high = 0;
-  for (const Curve& curve : plot.curves) {
-    for (const auto& [x, y] : curve.points) {
-      low = std::min(low, x);
-      high = std::max(high, x);
-    }
-  }
-  check(low > 0, plot.title, ": there is a point at ", low, " of a logarithmic axis");
-  for (double tick = std::exp2(std::ceil(std::log2(low))); tick <= high; tick *= 2)
-    plot.x_ticks.push_back(tick);
-  if (plot.x_ticks.empty()) plot.x_ticks.push_back(high);
 }
 
 std::string what_was_trained(const Runs& runs) {
@@ -89,7 +74,7 @@ std::string training_curves(const Runs& runs) {
     if (!curve.points.empty()) plot.curves.push_back(curve);
   });
   if (plot.curves.empty()) return "";
-  add_ticks(plot);
+  add_doubling_ticks(plot);
   return section("Training", "Loss on the training text, a point for each line of the log.",
                  picture(plot) + html_download("training.csv", csv));
 }
@@ -144,13 +129,8 @@ std::string receptive_fields(const Runs& runs) {
 }
 
 std::string loss_by_position(const Runs& runs) {
-  Plot plot;
-  plot.title = "Loss by position in the longest window";
-  plot.x_label = "tokens before the target";
-  plot.y_label = "mean loss (nats)";
-  plot.marks = false;
-  plot.marked_x = static_cast<double>(runs[0].state.config.model.length);
-  plot.mark_label = "training length";
+  Plot plot =
+      position_plot("Loss by position in the longest window", runs[0].state.config.model.length);
   std::string csv = "run,length,min_context,max_context,targets,loss\n";
   for_each_csv(runs, "position.csv", [&](const ReportedRun& run, const Csv& positions) {
     Curve curve;
@@ -168,7 +148,7 @@ std::string loss_by_position(const Runs& runs) {
     plot.curves.push_back(curve);
   });
   if (plot.curves.empty()) return "";
-  add_ticks(plot);
+  add_doubling_ticks(plot);
   return section("Loss by position", "Where in a long window a model breaks.",
                  picture(plot) + html_download("position.csv", csv));
 }
@@ -188,7 +168,7 @@ std::string attention_maps(const Runs& runs) {
             ": expected distance ", std::max<int64_t>(held, 0), " of a head, not ", distance);
       map.heads.back().mass.push_back(rows.number(row, "mass"));
     }
-    for (const HeadMap& head : map.heads)
+    for (const HeadAttention& head : map.heads)
       check(static_cast<int64_t>(head.mass.size()) == longest, run.folder.string(),
             "/attention.csv: block ", head.block, ", head ", head.head, " has ", head.mass.size(),
             " distances of ", longest);

@@ -94,7 +94,9 @@ RunResults read_run(const std::filesystem::path& folder, std::string& evaluation
   if (std::filesystem::exists(folder / "field.csv")) {
     const Csv field = read_csv(folder / "field.csv");
     for (size_t row = 0; row < field.rows(); ++row)
-      run.field[field.integer(row, "length")] = field.number(row, "empirical");
+      check(run.field.emplace(field.integer(row, "length"), field.number(row, "empirical")).second,
+            folder.string(), "/field.csv:", row + 2, ": length ", field.integer(row, "length"),
+            " twice; compare needs one row per length");
   }
   if (!std::filesystem::exists(recall_path)) return run;
   const Csv recall = read_csv(recall_path);

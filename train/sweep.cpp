@@ -76,23 +76,19 @@ void check_run(const SweepRun& run, const SweepOptions& options,
                const std::vector<int64_t>& lengths, const TokenSource& train_text,
                const TokenSource& valid, Backend& backend) {
   check_training(run.config, train_text);
-  check_model(run.config.model, backend);
+  const auto scheme = position_of(run.config.model, backend);
   check(valid.size > run.config.model.length, valid.name, ": has ", valid.size,
         " tokens, too few for one sequence of ", run.config.model.length,
         " and the token after it");
-  ModelConfig smallest = run.config.model;  // reaches as far as the whole model
-  smallest.vocabulary = smallest.blocks = 1;
-  smallest.windows.clear();
-  LanguageModel model(smallest, 1, backend);
   for (const int64_t length : lengths) {
     check(length > 0, "a length must be positive, not ", length);
     check(valid.size > length, valid.name, ": has ", valid.size,
           " tokens, too few for one window of ", length, " and the token after it");
     check(valid.size - length >= options.sequences, valid.name, ": has ", valid.size,
           " tokens, too few for ", options.sequences, " different sequences of ", length);
-    model.require_reach(length);
+    require_reach(run.config.model, *scheme, length);
     require_memory(
-        forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(model, length),
+        forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(*scheme, length),
         concat("an evaluation at length ", length));
   }
   require_memory(training_bytes(run.config), "its training");

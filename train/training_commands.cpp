@@ -24,14 +24,6 @@ std::shared_ptr<int64_t> add_threads_option(CLI::App& command) {
   return threads;
 }
 
-TrainedModel load_model(const std::string& checkpoint, const TokenSource& text) {
-  TrainedModel trained = load_checkpoint(checkpoint, cpu_backend());
-  check(text.tokenizer == trained.tokenizer, text.name,
-        ": was made with another tokenizer than the training data of ", checkpoint,
-        "; prepare it with --tokenizer-from that folder");
-  return trained;
-}
-
 void require_different(std::vector<int64_t> lengths) {
   std::sort(lengths.begin(), lengths.end());
   const auto twice = std::adjacent_find(lengths.begin(), lengths.end());
@@ -120,7 +112,7 @@ struct EvalOptions {
 
 void run_eval(const EvalOptions& options, const OpenTokens& open) {
   const TokenSource text = open(options.data);
-  const TrainedModel trained = load_model(options.model, text);
+  const TrainedModel trained = load_model(options.model, text, cpu_backend());
   const std::vector<RecallMark> marks = marks_beside(options.data);
   std::vector<int64_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {trained.config.model.length};
@@ -138,7 +130,7 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
     check_evaluation(*trained.model, text, settings);
   }
   std::ostream& say = options.csv == "-" ? std::cerr : std::cout;
-  settings.before = [&](int64_t length) {
+  const auto before = [&](int64_t length) {
     const std::string note = extend_model(*trained.model, options.extension, length, &text);
     if (!note.empty()) say << note << '\n';
     choose_windows(*trained.model, options.windows, length, &text);
@@ -147,7 +139,7 @@ void run_eval(const EvalOptions& options, const OpenTokens& open) {
   };
   check_extension(*trained.model, options.extension);
   prepare_folder(options.by_position);
-  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say);
+  const auto evaluations = evaluate_lengths(*trained.model, text, lengths, settings, say, before);
   say << recall_table(evaluations.front());
   if (evaluations.size() > 1) say << recall_table(evaluations.back());
   if (!options.csv.empty())

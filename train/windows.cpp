@@ -47,7 +47,7 @@ Windows measured_windows(LanguageModel& model, double epsilon, int64_t length,
   options.sequences = 8;
   const AttentionMap map = attention_map(model, text, options);
   Windows windows(model.config().blocks);
-  for (const HeadMap& head : map.heads) {
+  for (const HeadAttention& head : map.heads) {
     const int64_t window = head.window(1 - epsilon);
     windows[head.block - 1].push_back(window > options.length / 2 ? 0 : window);
   }

@@ -1,6 +1,5 @@
 // Where attention goes: the probabilities p = e^(score - lse), computed again tile by tile as in
 // the backward pass and summed by distance. Nothing of size T x T is held.
-#include <cmath>
 #include <vector>
 
 #include "core/cpu/attention_tile.h"

@@ -63,18 +63,24 @@ void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches
       const int64_t capacity = caches[h].capacity;
       const int64_t count = std::min(capacity, position + 1), oldest = position + 1 - count;
       const real* query = q + unit * D;
-      const int64_t ring = b * capacity;
-      const auto row_of = [=](int64_t i) { return (ring + (oldest + i) % capacity) * D; };
+      // f(i, row) for each key from the oldest on, and its row of the ring.
+      const auto for_each_key = [=](const auto& f) {
+        int64_t row = oldest % capacity;
+        for (int64_t i = 0; i < count; ++i) {
+          f(i, (b * capacity + row) * D);
+          if (++row == capacity) row = 0;
+        }
+      };
 
       real largest = -std::numeric_limits<real>::infinity();
-      for (int64_t i = 0; i < count; ++i) {
-        const real* key = keys + row_of(i);
+      for_each_key([&](int64_t i, int64_t row) {
+        const real* key = keys + row;
         real score = 0;
 #pragma omp simd reduction(+ : score)
         for (int64_t d = 0; d < D; ++d) score += query[d] * key[d];
         p[i] = scale * score + (bias.base ? bias.base[h * bias.head_stride + oldest + i] : 0);
         largest = std::max(largest, p[i]);
-      }
+      });
       real total = 0;
 #pragma omp simd reduction(+ : total)
       for (int64_t i = 0; i < count; ++i) {
@@ -83,12 +89,12 @@ void CpuBackend::cache_attention(real* y, const real* q, const HeadCache* caches
       }
       real* to = y + unit * D;
       std::fill_n(to, D, real(0));
-      for (int64_t i = 0; i < count; ++i) {
+      for_each_key([&](int64_t i, int64_t row) {
         const real weight = p[i] / total;
-        const real* value = values + row_of(i);
+        const real* value = values + row;
 #pragma omp simd
         for (int64_t d = 0; d < D; ++d) to[d] += weight * value[d];
-      }
+      });
     }
   }
 }

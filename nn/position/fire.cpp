@@ -2,6 +2,7 @@
 //   b_h(i, j) = MLP_h(x),  x = ln(1 + |c| d) / ln(1 + |c| max(|L|, i)),  d = i - j,
 // 1 → 32 ReLU → H, one for all layers; c and L are trained from 0.1 and 512. It depends on i and
 // not on d alone, so that its bias is a dense (H, Tq, Tk).
+#include <algorithm>
 #include <cmath>
 
 #include "core/ops.h"
@@ -51,12 +52,12 @@ class Fire : public PositionScheme {
 
  private:
   /// (H, (end - begin) * Tk): the biases of queries begin … end - 1.
-  Tensor rows(int64_t begin, int64_t end, int64_t Tk, double stretch) const {
+  Tensor rows(int64_t begin, int64_t end, int64_t Tk, double shrink) const {
     std::vector<real> distances, positions;
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = 0; j < Tk; ++j) {
-        distances.push_back(static_cast<real>(stretch * static_cast<double>(i > j ? i - j : 0)));
-        positions.push_back(static_cast<real>(stretch * static_cast<double>(i)));
+        distances.push_back(static_cast<real>(shrink * static_cast<double>(i > j ? i - j : 0)));
+        positions.push_back(static_cast<real>(shrink * static_cast<double>(i)));
       }
     }
     const auto column = [&](const std::vector<real>& values) {
