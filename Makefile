@@ -65,6 +65,23 @@ DERIVATIVES := tests/main.cpp tests/op_cases.cpp $(wildcard tests/gradcheck*.cpp
 TESTS := $(filter-out tests/gradcheck%,$(wildcard tests/*.cpp)) \
          $(filter-out train/main.cpp,$(PROGRAM))
 
+# The CUDA backend, where there is a toolkit: kernels for all architectures from 7.5 to 10.0 that it
+# knows, or for SM="80 90".
+NVCC := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc)) $(shell command -v nvcc 2>/dev/null) \
+                    $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA_SOURCES := $(wildcard cuda/*.cu)
+ifneq ($(NVCC),)
+CUDA_PATH := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+SM ?= $(filter 75 80 86 89 90 100,$(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch)))
+NVCC_FLAGS := -std=c++17 -O3 -lineinfo --expt-relaxed-constexpr -Werror all-warnings \
+              -Xcompiler -Wall,-Wextra -I. \
+              $(foreach sm,$(SM),-gencode arch=compute_$(sm),code=sm_$(sm)) \
+              -gencode arch=compute_$(lastword $(SM)),code=compute_$(lastword $(SM))
+CUDA_OBJECTS := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(CUDA_SOURCES))
+CUDA_LIBS := $(firstword $(wildcard $(CUDA_PATH)/lib64/libcudart_static.a \
+                                    $(CUDA_PATH)/targets/*/lib/libcudart_static.a)) -ldl -lrt -lpthread
+endif
+
 # Objects of the float build under BUILD/float, of the double build under BUILD/double.
 float_objects = $(patsubst %.cpp,$(BUILD)/float/%.o,$(1))
 double_objects = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
@@ -72,12 +89,12 @@ double_objects = $(patsubst %.cpp,$(BUILD)/double/%.o,$(1))
 .PHONY: all
 all: $(BUILD)/farsight  ## build the program, build/farsight
 
-$(BUILD)/farsight: $(call float_objects,$(PROGRAM))
+$(BUILD)/farsight: $(call float_objects,$(PROGRAM)) $(CUDA_OBJECTS)
 $(BUILD)/tests: $(call float_objects,$(TESTS))
 $(BUILD)/gradcheck: $(call double_objects,$(LIBRARY) $(DERIVATIVES))
 $(BUILD)/farsight $(BUILD)/tests $(BUILD)/gradcheck:
 	@echo "link     $@"
-	@$(CXX) -o $@ $^ $(LIBS)
+	@$(CXX) -o $@ $^ $(LIBS) $(CUDA_LIBS)
 
 $(BUILD)/float/%.o: %.cpp $(BUILD)/flags | found
 	@mkdir -p $(@D)
@@ -89,6 +106,49 @@ $(BUILD)/double/%.o: %.cpp $(BUILD)/flags | found
 	@echo "compile  $< (double)"
 	@$(CXX) $(FLAGS) -DREAL=double -MMD -MP -c $< -o $@
 
+# The CUDA kernels compiled by the host's compiler against the emulator of tests/cuda_emulator, which
+# executes them: tests/cuda runs on machines without a GPU.
+EMULATOR ?= tests/cuda_emulator
+EMULATED_FLAGS = $(FLAGS) -I$(EMULATOR) -ffp-contract=off -fno-strict-aliasing \
+                 -Wno-unknown-pragmas
+CUDA_TESTS := tests/main.cpp tests/op_cases.cpp $(wildcard tests/cuda/*.cpp)
+emulated_objects = $(patsubst %.cu,$(BUILD)/emulated/$(1)/%.o,$(CUDA_SOURCES)) \
+                   $(patsubst %.cpp,$(BUILD)/emulated/$(1)/%.o,$(wildcard $(EMULATOR)/*.cpp tests/cuda/*.cpp))
+
+$(BUILD)/emulated/float/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "compile  $< (emulated)"
+	@$(CXX) $(EMULATED_FLAGS) -MMD -MP -x c++ -c $< -o $@
+
+$(BUILD)/emulated/float/%.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "compile  $< (emulated)"
+	@$(CXX) $(EMULATED_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/emulated/double/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "compile  $< (emulated, double)"
+	@$(CXX) $(EMULATED_FLAGS) -DREAL=double -MMD -MP -x c++ -c $< -o $@
+
+$(BUILD)/emulated/double/%.o: %.cpp $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "compile  $< (emulated, double)"
+	@$(CXX) $(EMULATED_FLAGS) -DREAL=double -MMD -MP -c $< -o $@
+
+CUDA_TEST_LIBRARY := tests/main.cpp tests/op_cases.cpp $(filter-out train/main.cpp,$(PROGRAM))
+$(BUILD)/cuda-tests: $(call emulated_objects,float) $(call float_objects,$(CUDA_TEST_LIBRARY))
+$(BUILD)/cuda-tests-double: $(call emulated_objects,double) \
+                            $(call double_objects,$(CUDA_TEST_LIBRARY))
+$(BUILD)/cuda-tests $(BUILD)/cuda-tests-double:
+	@echo "link     $@"
+	@$(CXX) -rdynamic -o $@ $^ $(LIBS)
+
+$(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda-flags
+	@mkdir -p $(@D)
+	@echo "compile  $<"
+	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -c $< -o $@
+
+-include $(patsubst %.o,%.d,$(CUDA_OBJECTS))
 -include $(patsubst %.o,%.d,$(call float_objects,$(PROGRAM) $(TESTS)) \
                             $(call double_objects,$(LIBRARY) $(DERIVATIVES)))
 
@@ -97,6 +157,10 @@ $(BUILD)/flags: always
 	@mkdir -p $(@D)
 	@echo '$(shell $(CXX) --version 2>/dev/null | head -n 1) $(FLAGS)' | cmp -s - $@ || \
 	  echo '$(shell $(CXX) --version 2>/dev/null | head -n 1) $(FLAGS)' > $@
+
+$(BUILD)/cuda-flags: always
+	@mkdir -p $(@D)
+	@echo '$(NVCC) $(NVCC_FLAGS)' | cmp -s - $@ || echo '$(NVCC) $(NVCC_FLAGS)' > $@
 
 .PHONY: always
 always:
@@ -133,7 +197,7 @@ lint:  ## check layering, names, sizes and formatting
 
 .PHONY: format
 format:  ## lay out all sources with clang-format
-	@clang-format -i $$(git ls-files '*.cpp' '*.h')
+	@clang-format -i $$(git ls-files "*.cpp" "*.h" "*.cu" "*.cuh")
 
 SCHEMES := sinusoidal,rotary,alibi,sandwich
 

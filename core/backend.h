@@ -80,10 +80,20 @@ struct AdamWStep {
   real max_norm;                  // gradients are scaled down to this global norm; 0 = never
 };
 
+/// What matrix products round their inputs to; sums are always made in fp32.
+enum class Precision { kFp32, kTf32, kBf16 };
+
 class Backend {
  public:
   virtual ~Backend() = default;
   Pool& pool() { return pool_; }
+
+  /// The device in a few words, for people.
+  virtual std::string description() const = 0;
+  /// Bytes of memory that a job may hope for.
+  virtual size_t memory_bytes() const = 0;
+  /// From now on; fp32 before. Throws Error if the device cannot.
+  virtual void set_precision(Precision precision) = 0;
 
   // Memory -------------------------------------------------------------------------------------
   /// Memory aligned to 64 bytes at least. Throws Error when there is no more.
@@ -129,8 +139,9 @@ class Backend {
                                    const real* rstd, int64_t N, int64_t C) = 0;
   /// y (N, C): row n is table row ids[n].
   virtual void embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) = 0;
+  /// dtable (V, C): row ids[n] += row n of dy (N, C).
   virtual void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
-                                  int64_t C) = 0;
+                                  int64_t V, int64_t C) = 0;
 
   // Attention ----------------------------------------------------------------------------------
   /// Turns the pairs of each head of x (B, T, H, D) by the angles of its position. `table`
@@ -188,5 +199,17 @@ class Backend {
 
 /// The backend that runs everywhere: OpenBLAS and OpenMP (core/cpu/).
 Backend& cpu_backend();
+
+/// A device that the program can use because its backend is linked in; registers itself by the name
+/// that --device takes. `open` throws Error, saying why, if the machine has none.
+struct BackendEntry {
+  BackendEntry(std::string name, Backend& (*open)());
+  std::string name;
+  Backend& (*open)();
+};
+
+/// The backend for "cpu", "cuda" or "auto": another device where there is one, else the CPU. Throws
+/// Error if the device cannot be used.
+Backend& open_backend(const std::string& device);
 
 }  // namespace farsight

@@ -116,11 +116,11 @@ const Op kEmbedding("embedding");
 
 Tensor embedding(const Tensor& table, const Ids& ids) {
   kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ", table.shape());
-  const int64_t N = ids.size(), C = table.shape()[1];
+  const int64_t N = ids.size(), V = table.shape()[0], C = table.shape()[1];
   Tensor y({N, C}, table.backend());
   table.backend().embedding(y.data(), table.data(), ids.data(), N, C);
   kEmbedding.record({table}, y, [=] {
-    table.backend().embedding_backward(table.grad(), y.grad(), ids.data(), N, C);
+    table.backend().embedding_backward(table.grad(), y.grad(), ids.data(), N, V, C);
   });
   return y;
 }

@@ -6,12 +6,11 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <numbers>
 
 namespace farsight {
 
 /// Four independent 32-bit words for one counter.
-inline std::array<uint32_t, 4> philox(uint64_t seed, uint64_t stream, uint64_t counter) {
+constexpr std::array<uint32_t, 4> philox(uint64_t seed, uint64_t stream, uint64_t counter) {
   uint32_t c0 = static_cast<uint32_t>(counter), c1 = static_cast<uint32_t>(counter >> 32);
   uint32_t c2 = static_cast<uint32_t>(stream), c3 = static_cast<uint32_t>(stream >> 32);
   uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
@@ -33,10 +32,12 @@ struct Stream {
   uint64_t seed = 0;
   uint64_t stream = 0;
 
-  uint32_t bits(uint64_t index) const { return philox(seed, stream, index / 4)[index % 4]; }
+  constexpr uint32_t bits(uint64_t index) const {
+    return philox(seed, stream, index / 4)[index % 4];
+  }
 
   /// Uniform in [0, 1), 24 bits.
-  double uniform(uint64_t index) const { return (bits(index) >> 8) * 0x1p-24; }
+  constexpr double uniform(uint64_t index) const { return (bits(index) >> 8) * 0x1p-24; }
 
   /// Uniform integer in [0, bound), bound > 0; the bias is below bound / 2^64.
   uint64_t below(uint64_t index, uint64_t bound) const {
@@ -49,7 +50,7 @@ struct Stream {
   double normal(uint64_t index) const {
     const auto word = philox(seed, stream, index);
     const double u = (word[0] + 0.5) * 0x1p-32, v = word[1] * 0x1p-32;
-    return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+    return std::sqrt(-2 * std::log(u)) * std::cos(2 * 3.141592653589793 * v);
   }
 };
 

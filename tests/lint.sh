@@ -16,7 +16,7 @@ report() {
   done
 }
 
-sources() { find core nn train cuda data tests \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' \) \
+sources() { find core nn train cuda data tests \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) \
   2>/dev/null | sort; }
 in_folder() { sources | grep "^$1/"; }
 
@@ -41,7 +41,7 @@ for file in nn/position/*.cpp; do
   done
 done
 
-sources | grep -v '^cuda/' | xargs grep -nHE '__CUDA|__global__|WITH_CUDA' |
+sources | grep -vE '^cuda/|^tests/cuda' | xargs grep -nHE '__CUDA|__global__|WITH_CUDA' |
   report 'CUDA belongs into cuda/'
 grep -nHE -- '^[^#]*(-ffast-math|-Ofast)' Makefile | report 'inexact arithmetic is not for this project'
 

@@ -4,7 +4,6 @@
 #include <iostream>
 #include <map>
 
-#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "train/bench.h"
 #include "train/bias_table.h"
@@ -27,6 +26,7 @@ struct AnalysisOptions {
   int64_t sequences = 64;
   double share = 0.99;
   ExtendOptions extension;
+  DeviceOptions device;
 };
 
 void add_analysis_options(CLI::App& command, AnalysisOptions& options) {
@@ -44,6 +44,7 @@ std::vector<int64_t> lengths_or_trained(const AnalysisOptions& options, const Tr
 }
 
 void run_field(const AnalysisOptions& options, const OpenTokens& open) {
+  Backend& backend = use_device(options.device);
   const TokenSource text = open(options.data);
   require_different(options.lengths);
   check_threshold(options.share);
@@ -51,8 +52,7 @@ void run_field(const AnalysisOptions& options, const OpenTokens& open) {
   std::vector<std::string> names;  // in the order given
   for (const std::string& path : options.models) {
     names.push_back(label_of(std::filesystem::absolute(path).parent_path()));
-    const auto [model, is_new] =
-        models.emplace(names.back(), load_model(path, text, cpu_backend()));
+    const auto [model, is_new] = models.emplace(names.back(), load_model(path, text, backend));
     check(is_new, "two models are called ", names.back(), ", after their folders; rename one");
     check_extension(*model->second.model, options.extension);
     for (const int64_t length : lengths_or_trained(options, model->second))
@@ -89,19 +89,17 @@ void add_field(CLI::App& program, const OpenTokens& open) {
   add_analysis_options(*command, *options);
   command->add_option("--threshold", options->share, "share of the gradient that makes the field")
       ->capture_default_str();
-  const auto threads = add_threads_option(*command);
-  command->callback([=] {
-    use_threads(*threads);
-    run_field(*options, open);
-  });
+  add_device_options(*command, options->device);
+  command->callback([=] { run_field(*options, open); });
 }
 
 void run_attention(const AnalysisOptions& options, const OpenTokens& open) {
   check(options.share > 0 && options.share <= 1, "the share must be above 0 and at most 1, not ",
         options.share);
+  Backend& backend = use_device(options.device);
   const TokenSource text = open(options.data);
   require_different(options.lengths);
-  const TrainedModel trained = load_model(options.models[0], text, cpu_backend());
+  const TrainedModel trained = load_model(options.models[0], text, backend);
   for (const int64_t length : lengths_or_trained(options, trained))
     EvenSequences(*trained.model, text, length, options.sequences);
   prepare_folder(options.out);
@@ -131,11 +129,8 @@ void add_attention(CLI::App& program, const OpenTokens& open) {
   add_analysis_options(*command, *options);
   command->add_option("--share", options->share, "share of the attention that a window holds")
       ->capture_default_str();
-  const auto threads = add_threads_option(*command);
-  command->callback([=] {
-    use_threads(*threads);
-    run_attention(*options, open);
-  });
+  add_device_options(*command, options->device);
+  command->callback([=] { run_attention(*options, open); });
 }
 
 void add_cost(CLI::App& program, const OpenTokens& open) {
@@ -163,14 +158,14 @@ void add_cost(CLI::App& program, const OpenTokens& open) {
   command->add_option("--generated", options->generated, "tokens generated at each length")
       ->capture_default_str();
   command->add_option("--out", *out, "folder of a CSV and plots");
-  const auto threads = add_threads_option(*command);
+  add_device_options(*command, options->device);
   command->callback([=] {
     const TokenSource text = open(*data);
     require_different(options->lengths);
     prepare_folder(*out);
     std::vector<CostCase> all;
     for (const std::string& one : *cases) all.push_back(cost_case(one, *epsilon));
-    const auto costs = measure_costs(all, *options, text, *threads, std::cout);
+    const auto costs = measure_costs(all, *options, text, std::cout);
     if (!out->empty()) std::cout << "\nWritten:\n" << write_cost_report(*out, costs);
   });
 }
@@ -210,14 +205,12 @@ void add_bench(CLI::App& program) {
   command->add_option("--shape", options->shape, "S, M or L")->capture_default_str();
   command->add_option("--numbers", options->numbers,
                       "blocks,width,heads,vocabulary,T,B instead of a named shape");
-  command->add_option("--precision", options->precision, "fp32")->capture_default_str();
   command->add_option("--position", options->position, "positional scheme")->capture_default_str();
   command->add_option("--steps", options->steps, "timed steps")->capture_default_str();
-  const auto threads = add_threads_option(*command);
+  add_device_options(*command, options->device);
   command->add_flag("--json", *json, "one line of JSON");
-  command->callback([options, threads, json] {
-    use_threads(*threads);
-    const nlohmann::json result = bench(*options, cpu_backend());
+  command->callback([options, json] {
+    const nlohmann::json result = bench(*options);
     if (*json) {
       std::cout << result.dump() << '\n';
       return;

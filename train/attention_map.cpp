@@ -30,7 +30,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
   require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L)) +
                      bias_bytes(model.position(), L),
-                 concat("an attention map at length ", L));
+                 model.backend(), concat("an attention map at length ", L));
 
   AttentionMap map{L, N, {}};
   for (int64_t block = 1; block <= model.config().blocks; ++block)

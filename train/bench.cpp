@@ -42,12 +42,12 @@ Numbers numbers_of(const BenchOptions& options) {
 
 }  // namespace
 
-nlohmann::json bench(const BenchOptions& options, Backend& backend) {
+nlohmann::json bench(const BenchOptions& options) {
   const auto [blocks, width, heads, vocabulary, T, B] = numbers_of(options);
   check(options.mode == "train" || options.mode == "eval", "--mode is train or eval, not '",
         options.mode, "'");
-  check(options.precision == "fp32", "--precision is fp32, not '", options.precision, "'");
   check(options.steps > 0, "--steps must be positive, not ", options.steps);
+  Backend& backend = use_device(options.device);
 
   Config config;
   config.model.blocks = blocks;
@@ -98,7 +98,8 @@ nlohmann::json bench(const BenchOptions& options, Backend& backend) {
   return {{"name", "farsight"},
           {"shape", options.numbers.empty() ? options.shape : options.numbers},
           {"mode", options.mode},
-          {"precision", options.precision},
+          {"device", backend.description()},
+          {"precision", options.device.precision},
           {"position", options.position},
           {"tokens_per_second", std::round(10 * B * T / median) / 10},
           {"peak_mib", peak_mib()},

@@ -37,7 +37,7 @@ std::vector<BiasRow> bias_table(const BiasOptions& options, Backend& backend) {
         *nearest < 0 ? *nearest : *farthest);
 
   require_memory(3.0 * sizeof(real) * static_cast<double>(H) * static_cast<double>(*farthest + 1),
-                 "this table");
+                 backend, "this table");
 
   constexpr int64_t kHeadWidth = 2;  // no scheme's bias depends on it
   const int64_t T = *farthest + 1;

@@ -22,9 +22,6 @@ void add_training_commands(CLI::App& program, const OpenTokens& open, int& statu
 /// field, attention, cost, schemes, bias and bench.
 void add_analysis_commands(CLI::App& program, const OpenTokens& open);
 
-/// --threads, and the number it will hold.
-std::shared_ptr<int64_t> add_threads_option(CLI::App& command);
-
 /// Throws Error if a length is there twice.
 void require_different(std::vector<int64_t> lengths);
 

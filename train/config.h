@@ -7,6 +7,7 @@
 #include <string>
 
 #include "nn/language_model.h"
+#include "train/device.h"
 
 namespace farsight {
 
@@ -32,7 +33,7 @@ struct Config {
   int64_t evaluate_every = 500;  // steps; 0 = never
   int64_t evaluate_tokens = 50000;
   int64_t checkpoint_every = 500;  // steps; the last step is always saved
-  int64_t threads = 0;             // 0 = as many as there are processors
+  DeviceOptions device;
 };
 
 /// Calls visit(name, field, description, group) for each setting; names are as on the command line.
@@ -86,7 +87,10 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("evaluate-tokens", config.evaluate_tokens, "validation tokens of such an evaluation",
         running);
   visit("checkpoint-every", config.checkpoint_every, "steps between checkpoints", running);
-  visit("threads", config.threads, "threads; 0 = one per processor", running);
+  visit("device", config.device.name, "cpu, cuda, or auto: a GPU where there is one", running);
+  visit("precision", config.device.precision,
+        "what matrix products round their inputs to: fp32, tf32 or bf16", running);
+  visit("threads", config.device.threads, "threads of the CPU; 0 = one per processor", running);
 }
 
 /// Makes every option of `program`'s commands that takes numbers refuse what is no finite number or

@@ -11,7 +11,6 @@
 #include <iomanip>
 #include <set>
 
-#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "train/checkpoint.h"
@@ -57,8 +56,9 @@ nlohmann::json in_own_process(const std::function<nlohmann::json()>& job) {
   return result;
 }
 
-TrainedModel model_of(const CostCase& one, const TokenSource& text, int64_t length) {
-  TrainedModel trained = load_model(one.checkpoint, text, cpu_backend());
+TrainedModel model_of(const CostCase& one, const TokenSource& text, int64_t length,
+                      Backend& backend) {
+  TrainedModel trained = load_model(one.checkpoint, text, backend);
   if (one.windows.window == "full")
     trained.model->set_windows(LanguageModel::Windows(trained.config.model.blocks));
   else
@@ -67,15 +67,16 @@ TrainedModel model_of(const CostCase& one, const TokenSource& text, int64_t leng
 }
 
 /// Throws Error if a case cannot be measured up to `length` tokens, those generated among them.
-nlohmann::json check_case(const CostCase& one, const TokenSource& text, int64_t length) {
-  const TrainedModel trained = model_of(one, text, length);
+nlohmann::json check_case(const CostCase& one, const TokenSource& text, int64_t length,
+                          Backend& backend) {
+  const TrainedModel trained = model_of(one, text, length, backend);
   trained.model->require_reach(length);
   return nlohmann::json::object();
 }
 
 nlohmann::json measure_evaluation(const CostCase& one, const TokenSource& text, int64_t length,
-                                  int64_t targets) {
-  const TrainedModel trained = model_of(one, text, length);
+                                  int64_t targets, Backend& backend) {
+  const TrainedModel trained = model_of(one, text, length, backend);
   EvaluationOptions options;
   options.length = length;
   options.max_targets = std::max(length, targets / length * length);
@@ -89,8 +90,8 @@ nlohmann::json measure_evaluation(const CostCase& one, const TokenSource& text, 
 }
 
 nlohmann::json measure_generation(const CostCase& one, const TokenSource& text, int64_t length,
-                                  int64_t tokens) {
-  const TrainedModel trained = model_of(one, text, length + tokens);
+                                  int64_t tokens, Backend& backend) {
+  const TrainedModel trained = model_of(one, text, length + tokens, backend);
   std::vector<int32_t> prompt(length);
   text.read(0, prompt);
   GenerateOptions options;
@@ -136,7 +137,7 @@ CostCase cost_case(const std::string& text, double epsilon) {
 }
 
 std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOptions& options,
-                                const TokenSource& text, int64_t threads, std::ostream& say) {
+                                const TokenSource& text, std::ostream& say) {
   check(!options.lengths.empty(), "no lengths; pass for example --lengths 1024,4096,16384");
   check(options.generated > 0, "the number of tokens to generate must be positive, not ",
         options.generated);
@@ -149,14 +150,13 @@ std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOp
     check(length > 0 && length < text.size, "a length must be 1 to ", text.size - 1,
           ", what the text has, not ", length);
   const auto measure = [&](const auto& job) {
-    return in_own_process([&] {
-      use_threads(threads);
-      return job();
-    });
+    return in_own_process([&] { return job(use_device(options.device)); });
   };
   const int64_t longest = *std::max_element(options.lengths.begin(), options.lengths.end());
   for (const CostCase& one : cases)
-    measure([&] { return check_case(one, text, longest + options.generated); });
+    measure([&](Backend& backend) {
+      return check_case(one, text, longest + options.generated, backend);
+    });
   size_t widest = 4;
   for (const CostCase& one : cases) widest = std::max(widest, one.label.size());
   const auto name = [&](const std::string& label) {
@@ -169,10 +169,12 @@ std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOp
   for (const CostCase& one : cases) {
     for (const int64_t length : options.lengths) {
       say.flush();  // the children must not inherit what is not written yet
-      const auto evaluated =
-          measure([&] { return measure_evaluation(one, text, length, options.targets); });
-      const auto generated =
-          measure([&] { return measure_generation(one, text, length, options.generated); });
+      const auto evaluated = measure([&](Backend& backend) {
+        return measure_evaluation(one, text, length, options.targets, backend);
+      });
+      const auto generated = measure([&](Backend& backend) {
+        return measure_generation(one, text, length, options.generated, backend);
+      });
       const Cost& cost = costs.emplace_back(
           Cost{one.label, length, evaluated["targets"], evaluated["ppl"], evaluated["speed"],
                evaluated["peak"], generated["speed"], generated["cache"], generated["peak"]});

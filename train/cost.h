@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "train/device.h"
 #include "train/plot.h"
 #include "train/token_source.h"
 #include "train/windows.h"
@@ -27,6 +28,7 @@ struct CostOptions {
   std::vector<int64_t> lengths;
   int64_t targets = 65536;  // scored at each length, and one window of it at least
   int64_t generated = 64;   // tokens generated behind a context of the length
+  DeviceOptions device;
 };
 
 /// One case at one length. Each half is measured in a process of its own, so that the peak is the
@@ -44,7 +46,7 @@ struct Cost {
 /// before anything has used threads, since it forks. Throws Error if a case fails, with its
 /// message.
 std::vector<Cost> measure_costs(const std::vector<CostCase>& cases, const CostOptions& options,
-                                const TokenSource& text, int64_t threads, std::ostream& say);
+                                const TokenSource& text, std::ostream& say);
 
 /// The columns of Cost, with `case` for the label.
 void write_costs(std::ostream& stream, const std::vector<Cost>& costs);

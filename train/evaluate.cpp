@@ -152,7 +152,7 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
   require_memory(forward_bytes(model.config(),
                                static_cast<double>(std::max(length, options.tokens_per_pass))) +
                      bias_bytes(model.position(), length),
-                 concat("an evaluation at length ", length));
+                 model.backend(), concat("an evaluation at length ", length));
 }
 
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,

@@ -109,6 +109,7 @@ void check_generation(const LanguageModel& model, const std::vector<int32_t>& pr
   }
   const auto head_width = static_cast<double>(model.config().width / model.config().heads);
   require_memory(forward_bytes(model.config(), kPromptChunk) + 2 * sizeof(real) * kept * head_width,
+                 model.backend(),
                  concat("a context of ", prompt.size(), " + ", options.tokens, " tokens"));
 }
 

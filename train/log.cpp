@@ -1,15 +1,12 @@
 // Progress bars and descriptions: see log.h.
 #include "train/log.h"
 
-#include <omp.h>
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 #include "core/error.h"
 
@@ -20,14 +17,6 @@ std::string print(const char* format, auto... values) {
   char text[64];
   std::snprintf(text, sizeof text, format, values...);
   return text;
-}
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown processor";
 }
 
 }  // namespace
@@ -77,18 +66,6 @@ std::string short_number(double value) {
   if (value < 1e5) return print("%.1fk", value / 1e3);
   if (value < 1e6) return print("%.0fk", value / 1e3);
   return print(value < 1e8 ? "%.2fM" : "%.0fM", value / 1e6);
-}
-
-double machine_bytes() {
-  struct sysinfo info {};
-  sysinfo(&info);
-  return static_cast<double>(info.totalram) * info.mem_unit;
-}
-
-std::string describe_machine() {
-  const int threads = omp_get_max_threads();
-  return concat(processor_name(), ", ", threads, threads == 1 ? " thread, " : " threads, ",
-                print("%.1f", machine_bytes() / (1 << 30)), " GiB");
 }
 
 int64_t peak_mib() {

@@ -32,12 +32,6 @@ std::string duration(double seconds);
 /// "940", "12.5k", "4.20M".
 std::string short_number(double value);
 
-/// "AMD EPYC 9B14, 2 threads, 23.5 GiB".
-std::string describe_machine();
-
-/// Physical memory of this machine, in bytes.
-double machine_bytes();
-
 /// Largest memory this process has held, by the operating system's account, in MiB.
 int64_t peak_mib();
 

@@ -9,7 +9,6 @@
 #include <iostream>
 #include <iterator>
 
-#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "data/prepare.h"
@@ -128,10 +127,11 @@ struct GenerateCommand {
   GenerateOptions options;
   WindowOptions windows;
   ExtendOptions extension;
+  DeviceOptions device;
 };
 
 void run_generate(const GenerateCommand& command) {
-  const TrainedModel trained = load_checkpoint(command.model, cpu_backend());
+  const TrainedModel trained = load_checkpoint(command.model, use_device(command.device));
   const std::string folder = command.tokenizer.empty() ? trained.config.data : command.tokenizer;
   const auto tokenizer = load_tokenizer(folder);
   check(tokenizer->fingerprint() == trained.tokenizer, folder,
@@ -185,11 +185,8 @@ void add_generate(CLI::App& program) {
   add_extend_options(*subcommand, command->extension);
   subcommand->add_option("--data", command->data,
                          "token file for --window measured and --extend align");
-  const auto threads = add_threads_option(*subcommand);
-  subcommand->callback([=] {
-    use_threads(*threads);
-    run_generate(*command);
-  });
+  add_device_options(*subcommand, command->device);
+  subcommand->callback([=] { run_generate(*command); });
 }
 
 int run(int argc, char** argv) {

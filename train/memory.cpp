@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "core/ops.h"
-#include "train/log.h"
 
 namespace farsight {
 namespace {
@@ -53,12 +52,11 @@ double training_bytes(const Config& config) {
                                           static_cast<double>(config.model.length));
 }
 
-void require_memory(double bytes, const std::string& job) {
+void require_memory(double bytes, const Backend& backend, const std::string& job) {
   constexpr double kMiB = 1 << 20;
-  const double here = machine_bytes();
-  check(bytes <= here, job, " needs about ", std::llround(bytes / kMiB),
-        " MiB and the machine has ", std::llround(here / kMiB),
-        " MiB; use a smaller model, batch, length or number of heads");
+  const auto here = static_cast<double>(backend.memory_bytes());
+  check(bytes <= here, job, " needs about ", std::llround(bytes / kMiB), " MiB and the device has ",
+        std::llround(here / kMiB), " MiB; use a smaller model, batch, length or number of heads");
 }
 
 }  // namespace farsight

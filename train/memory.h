@@ -20,8 +20,7 @@ double forward_bytes(const ModelConfig& config, double tokens);
 /// Bytes of the scheme's bias for texts of this length, where it is dense.
 double bias_bytes(const PositionScheme& scheme, int64_t length);
 
-/// Throws Error, "JOB needs about … MiB and the machine has …", if this machine's memory is
-/// smaller.
-void require_memory(double bytes, const std::string& job);
+/// Throws Error, "JOB needs about … MiB and the device has …", if its memory is smaller.
+void require_memory(double bytes, const Backend& backend, const std::string& job);
 
 }  // namespace farsight

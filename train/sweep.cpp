@@ -89,9 +89,9 @@ void check_run(const SweepRun& run, const SweepOptions& options,
     require_reach(run.config.model, *scheme, length);
     require_memory(
         forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(*scheme, length),
-        concat("an evaluation at length ", length));
+        backend, concat("an evaluation at length ", length));
   }
-  require_memory(training_bytes(run.config), "its training");
+  require_memory(training_bytes(run.config), backend, "its training");
   check_folder(run, train_text);
 }
 

@@ -64,8 +64,8 @@ class Log {
   std::ofstream stream_;
 };
 
-void print_start(const Trainer& trainer, const TokenSource& train, const TokenSource* valid,
-                 std::ostream& say) {
+void print_start(const Trainer& trainer, const Backend& backend, const TokenSource& train,
+                 const TokenSource* valid, std::ostream& say) {
   const Config& c = trainer.config();
   const ModelConfig& m = c.model;
   const auto mib = [](double bytes) { return std::lround(bytes / (1 << 20)); };
@@ -76,7 +76,7 @@ void print_start(const Trainer& trainer, const TokenSource& train, const TokenSo
   if (valid) say << "; validation " << short_number(valid->size) << " tokens";
   say << "\nrun      " << c.steps << " steps of " << c.batch * c.accumulate << " x " << m.length
       << " tokens, " << short_number(c.steps * c.batch * c.accumulate * m.length)
-      << " in all, into " << c.out << "\nmachine  " << describe_machine() << "\nmemory   about "
+      << " in all, into " << c.out << "\ndevice   " << backend.description() << "\nmemory   about "
       << mib(training_bytes(c)) << " MiB\n";
 }
 
@@ -100,12 +100,12 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
   }
   Config sized = config;
   sized.model.vocabulary = train.vocabulary;
-  require_memory(training_bytes(sized), "this run");
+  require_memory(training_bytes(sized), backend, "this run");
 
   Trainer trainer(config, train, backend);
   std::vector<std::string> changes;
   if (found) changes = trainer.resume(checkpoint);
-  print_start(trainer, train, valid, say);
+  print_start(trainer, backend, train, valid, say);
   if (found) say << "resumed  at step " << trainer.steps_taken() << '\n';
   for (const std::string& change : changes) say << "changed  " << change << '\n';
   Log log(folder / "log.csv", trainer.steps_taken());

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <iostream>
 
-#include "core/cpu/threads.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "train/commands.h"
@@ -16,13 +15,6 @@
 #include "train/windows.h"
 
 namespace farsight {
-
-std::shared_ptr<int64_t> add_threads_option(CLI::App& command) {
-  auto threads = std::make_shared<int64_t>(0);
-  command.add_option("--threads", *threads, "threads; 0 = one per processor")
-      ->capture_default_str();
-  return threads;
-}
 
 void require_different(std::vector<int64_t> lengths) {
   std::sort(lengths.begin(), lengths.end());
@@ -58,13 +50,13 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
   command->callback([command, config, resume, open, &status] {
     read_config_file(*command);
     check(!config->data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
-    use_threads(config->threads);
+    Backend& backend = use_device(config->device);
     const std::filesystem::path data = config->data;
     const TokenSource text = open(data / "train.bin");
     TokenSource valid;
     const bool has_valid = std::filesystem::exists(data / "valid.bin");
     if (has_valid) valid = open(data / "valid.bin");
-    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, cpu_backend(), std::cout))
+    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, backend, std::cout))
       status = 130;  // what shells report of a program ended by Ctrl-C
   });
 }
@@ -94,10 +86,10 @@ void add_sweep(CLI::App& program, const OpenTokens& open, int& status) {
     read_config_file(*command);
     check(!options->base.data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
     check(options->sequences >= 0, "sequences must be 0 or more, not ", options->sequences);
-    use_threads(options->base.threads);
+    Backend& backend = use_device(options->base.device);
     const std::filesystem::path data = options->base.data;
     const TokenSource text = open(data / "train.bin"), valid = open(data / "valid.bin");
-    if (!sweep(*options, text, valid, marks_beside(data / "valid.bin"), cpu_backend(), std::cout))
+    if (!sweep(*options, text, valid, marks_beside(data / "valid.bin"), backend, std::cout))
       status = 130;
   });
 }
@@ -108,11 +100,13 @@ struct EvalOptions {
   int64_t stride = 0, max_targets = 0;
   WindowOptions windows;
   ExtendOptions extension;
+  DeviceOptions device;
 };
 
 void run_eval(const EvalOptions& options, const OpenTokens& open) {
+  Backend& backend = use_device(options.device);
   const TokenSource text = open(options.data);
-  const TrainedModel trained = load_model(options.model, text, cpu_backend());
+  const TrainedModel trained = load_model(options.model, text, backend);
   const std::vector<RecallMark> marks = marks_beside(options.data);
   std::vector<int64_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {trained.config.model.length};
@@ -169,11 +163,8 @@ void add_eval(CLI::App& program, const OpenTokens& open) {
                       "loss by position in the window: FOLDER of a CSV and a plot");
   add_window_options(*command, options->windows);
   add_extend_options(*command, options->extension);
-  const auto threads = add_threads_option(*command);
-  command->callback([=] {
-    use_threads(*threads);
-    run_eval(*options, open);
-  });
+  add_device_options(*command, options->device);
+  command->callback([=] { run_eval(*options, open); });
 }
 
 void add_compare(CLI::App& program) {

@@ -9,6 +9,9 @@ namespace farsight {
 class CpuBackend final : public Backend {
  public:
   // memory.cpp
+  std::string description() const override;
+  size_t memory_bytes() const override;
+  void set_precision(Precision precision) override;
   void* allocate(size_t bytes) override;
   void release(void* data, size_t bytes) override;
   void upload(void* to, const void* host, size_t bytes) override;
@@ -36,7 +39,7 @@ class CpuBackend final : public Backend {
   void broadcast_rows(real* y, const real* b, int64_t N, int64_t C) override;
   void broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) override;
   void embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) override;
-  void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
+  void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N, int64_t V,
                           int64_t C) override;
 
   // norm.cpp

@@ -1,17 +1,51 @@
-// Memory of the CPU backend.
+// The machine, and its memory.
+#include <omp.h>
+#include <sys/sysinfo.h>
+
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iomanip>
 
 #include "core/cpu/cpu_backend.h"
 #include "core/cpu/parallel.h"
 #include "core/error.h"
 
 namespace farsight {
+namespace {
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+}  // namespace
 
 Backend& cpu_backend() {
   // Never destroyed: tensors with static lifetime may give their memory back after main().
   static CpuBackend& backend = *new CpuBackend;
   return backend;
+}
+
+std::string CpuBackend::description() const {
+  const int threads = omp_get_max_threads();
+  const double gib = static_cast<double>(memory_bytes()) / (1 << 30);
+  return concat(processor_name(), ", ", threads, threads == 1 ? " thread, " : " threads, ",
+                std::fixed, std::setprecision(1), gib, " GiB");
+}
+
+size_t CpuBackend::memory_bytes() const {
+  struct sysinfo info {};
+  sysinfo(&info);
+  return info.totalram * info.mem_unit;
+}
+
+void CpuBackend::set_precision(Precision precision) {
+  check(precision == Precision::kFp32,
+        "the CPU computes in fp32 only; use --precision fp32, or a GPU with --device cuda");
 }
 
 void* CpuBackend::allocate(size_t bytes) {

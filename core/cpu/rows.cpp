@@ -41,7 +41,7 @@ void CpuBackend::embedding(real* y, const real* table, const int32_t* ids, int64
 }
 
 void CpuBackend::embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
-                                    int64_t C) {
+                                    int64_t /*V*/, int64_t C) {
   parallel_columns(N, C, [=](int64_t first, int64_t last) {
     for (int64_t n = 0; n < N; ++n) {
       real* to = dtable + ids[n] * C;

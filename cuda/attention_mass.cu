@@ -1,0 +1,110 @@
+// Where attention goes: the probabilities p = e^(score - lse), computed again tile by tile and
+// summed by distance (see attention_tile.cuh), with the entropy of each row. Twin of
+// core/cpu/attention_mass.cpp.
+#include "cuda/attention_tile.cuh"
+#include "cuda/cuda_backend.h"
+
+namespace farsight {
+namespace {
+
+template <int width>
+struct MassShared {
+  PaddedTile<kTileRows<width>, width> q;
+  PaddedTile<kTileRows<width> / 2, width> k;
+  PaddedTile<kTileRows<width>, kTileRows<width> / 2> p;
+  double slots[kAttentionThreads / kWarp];
+};
+
+/// A tile of queries: its sums of p by distance, and of -p log p (sequences, H, tiles).
+template <int width>
+__global__ void __launch_bounds__(kAttentionThreads)
+    mass_of_tile(real* by_distance, double* entropy, const real* lse, const real* q, const real* k,
+                 BiasView bias, AttentionSizes s, int64_t first_query, int64_t first_sequence,
+                 bool fours) {
+  constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
+  DYN_SHARED(MassShared<width>, shared);
+  const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+  const int64_t h = blockIdx.y, b = first_sequence + blockIdx.z;
+  const int64_t first = first_query + static_cast<int64_t>(blockIdx.x) * kQueries;
+  const int64_t window = s.windows ? s.windows[h] : 0;
+  const HeadRows keys(k, b, h, s.Tk, s, fours);
+  const int64_t oldest = visible_keys(s.offset + first, window).begin;
+  const int64_t end = s.offset + min(first + kQueries, s.Tq);
+  const int64_t tile = (blockIdx.z * s.H + h) * gridDim.x + blockIdx.x;
+  real* const sums = by_distance + tile * s.Tk;
+
+  double nats = 0;
+  load_tile<kQueries, width>(shared->q, HeadRows(q, b, h, s.Tq, s, fours), first);
+  for (int64_t key = oldest; key < end; key += kKeys) {
+    __syncthreads();
+    load_tile<kKeys, width>(shared->k, keys, key);
+    __syncthreads();
+    real p[kQueries / 16][kKeys / 16] = {};
+    multiply_rows<kQueries, kKeys, width>(p, shared->q, shared->k, tx, ty);
+    for (int r = 0; r < kQueries / 16; ++r) {
+      const int64_t i = first + ty + 16 * r;
+      const QueryRow row(i, h, bias, s, window);
+      const real log_total = lse[(b * s.H + h) * s.Tq + (i < s.Tq ? i : 0)];
+      for (int c = 0; c < kKeys / 16; ++c) {
+        const int64_t j = key + tx + 16 * c;
+        const real log_p =
+            row.score(row.sees(j) ? p[r][c] : 0, j < s.Tk ? j : 0, s.scale) - log_total;
+        const real mass = i < s.Tq && row.sees(j) ? std::exp(log_p) : real(0);
+        if (mass > 0) nats -= mass * log_p;  // windows and distance make many of them 0
+        shared->p[ty + 16 * r][tx + 16 * c] = mass;
+      }
+    }
+    __syncthreads();
+    if (threadIdx.x < kQueries + kKeys - 1) {
+      const int number = threadIdx.x;
+      const int64_t distance = s.offset + first - key + number - (kKeys - 1);
+      const real sum = diagonal_sum<kQueries, kKeys>(shared->p, number);
+      if (distance >= 0 && distance < s.Tk) sums[distance] += sum;
+    }
+  }
+  nats = over_block<Sum, kAttentionThreads>(nats, shared->slots);
+  if (threadIdx.x == 0) entropy[tile] = nats;
+}
+
+/// entropy (H) += the sum over sequences and tiles. A thread per head.
+__global__ void __launch_bounds__(kAttentionThreads)
+    add_entropy(real* entropy, const double* of_tiles, int64_t B, int64_t H, int64_t tiles) {
+  const int64_t h = static_cast<int64_t>(blockIdx.x) * kAttentionThreads + threadIdx.x;
+  if (h >= H) return;
+  double total = 0;
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t t = 0; t < tiles; ++t) total += of_tiles[(b * H + h) * tiles + t];
+  entropy[h] += static_cast<real>(total);
+}
+
+}  // namespace
+
+void CudaBackend::attention_mass(real* mass, real* entropy, const real* lse, const real* q,
+                                 const real* k, const BiasView& bias, const AttentionSizes& s,
+                                 int64_t first_query) {
+  fill(mass, 0, s.H * s.Tk);
+  fill(entropy, 0, s.H);
+  const auto heads = static_cast<unsigned>(s.H);
+  with_head_width(s.D, [&](auto padded) {
+    constexpr int width = padded;
+    const int64_t tiles = blocks_of(s.Tq - first_query, kTileRows<width>);
+    const int64_t count = s.H * tiles * s.Tk, at_once = sequences_at_once(s.B, count);
+    Scratch<real> by_distance(at_once * count, *this);
+    Scratch<double> of_tiles(at_once * s.H * tiles, *this);
+    for (int64_t b = 0; b < s.B; b += at_once) {
+      const int64_t sequences = std::min(at_once, s.B - b);
+      fill(by_distance.data(), 0, sequences * count);
+      queue_.start(
+          mass_of_tile<width>, dim3(grid_x(tiles, 1), heads, static_cast<unsigned>(sequences)),
+          kAttentionThreads, sizeof(MassShared<width>), by_distance.data(), of_tiles.data(), lse, q,
+          k, bias, s, first_query, b, s.D % 4 == 0 && aligned(q, k));
+      queue_.start(add_by_distance<1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
+                   kAttentionThreads, 0, mass, s.Tk, by_distance.data(), sequences, s.H, tiles,
+                   s.Tk);
+      queue_.start(add_entropy, grid_x(s.H, kAttentionThreads), kAttentionThreads, 0, entropy,
+                   of_tiles.data(), sequences, s.H, tiles);
+    }
+  });
+}
+
+}  // namespace farsight

@@ -1,0 +1,206 @@
+// What the attention kernels on the ordinary arithmetic units share: which keys a query sees, tiles
+// of rows in shared memory, and the three products of tiles that attention is made of.
+//
+// A block has 256 threads as 16 x 16: thread (ty, tx). Tiles lie row by row in shared memory, rows
+// 4 floats longer than the (padded) head width: 16 lanes that read groups of four from 16
+// successive rows, or from one row, then meet no bank twice. Heads narrower than `width` are padded
+// with zeros, which change no product.
+#pragma once
+
+#include "cuda/kernel.h"
+
+namespace farsight {
+
+inline constexpr int kAttentionThreads = 256;
+inline constexpr int kPadding = 4;
+
+/// A half-open range of keys.
+struct KeyRange {
+  int64_t begin, end;
+};
+
+/// The keys that the query at `position` attends to; window 0 = all before it.
+__device__ inline KeyRange visible_keys(int64_t position, int64_t window) {
+  return {window > 0 && position - window + 1 > 0 ? position - window + 1 : 0, position + 1};
+}
+
+/// Where one head of one sequence lies: element (row, d) at [row * stride + d].
+struct HeadRows {
+  const real* from;
+  int64_t stride, rows;
+  int D;
+  bool fours;
+
+  __device__ HeadRows(const real* x, int64_t b, int64_t h, int64_t T, const AttentionSizes& s,
+                      bool fours)
+      : from(x + (b * T * s.H + h) * s.D),
+        stride(s.H * s.D),
+        rows(T),
+        D(static_cast<int>(s.D)),
+        fours(fours) {}
+
+  /// Four neighbours in a row; zeros beyond the head's width or the last row.
+  __device__ Four four(int64_t row, int d) const {
+    Four x{{0, 0, 0, 0}};
+    if (row >= rows) return x;
+    const real* at = from + row * stride + d;
+    if (fours && d + 4 <= D) return load_four(at);
+    for (int j = 0; j < 4; ++j)
+      if (d + j < D) x.v[j] = at[j];
+    return x;
+  }
+};
+
+template <int rows, int columns>
+using PaddedTile = real[rows][columns + kPadding];
+
+/// Rows first … of a head to shared memory.
+template <int rows, int width>
+__device__ void load_tile(PaddedTile<rows, width>& to, const HeadRows& head, int64_t first) {
+  for (int unit = threadIdx.x; unit < rows * (width / 4); unit += kAttentionThreads) {
+    const int row = unit / (width / 4), d = unit % (width / 4) * 4;
+    store_four(&to[row][d], head.four(first + row, d));
+  }
+}
+
+/// The columns of a tile that thread tx works on in products whose columns are head elements:
+/// groups of neighbours, `width / 16` numbers in all.
+template <int width>
+struct Columns {
+  static constexpr int kCount = width / 16;
+  static constexpr int kTogether = kCount < 4 ? kCount : 4;
+  static constexpr int kGroups = kCount / kTogether;
+  __device__ static int of(int tx, int group) { return (group * 16 + tx) * kTogether; }
+
+  /// sum[w] += weight * the thread's columns of a row.
+  __device__ static void add(real (&sum)[kCount], real weight, const real* row, int tx) {
+#pragma unroll
+    for (int g = 0; g < kGroups; ++g) {
+      const auto x = *reinterpret_cast<const Neighbours<kTogether>*>(row + of(tx, g));
+#pragma unroll
+      for (int j = 0; j < kTogether; ++j) sum[g * kTogether + j] += weight * x.v[j];
+    }
+  }
+};
+
+/// sum[r][c] += a's row ty + 16 r times b's row tx + 16 c (a bᵀ).
+template <int rows, int columns, int width>
+__device__ void multiply_rows(real (&sum)[rows / 16][columns / 16],
+                              const PaddedTile<rows, width>& a, const PaddedTile<columns, width>& b,
+                              int tx, int ty) {
+#pragma unroll 4
+  for (int d = 0; d < width; d += 4) {
+    Four a_part[rows / 16], b_part[columns / 16];
+#pragma unroll
+    for (int r = 0; r < rows / 16; ++r) a_part[r] = load_four(&a[ty + 16 * r][d]);
+#pragma unroll
+    for (int c = 0; c < columns / 16; ++c) b_part[c] = load_four(&b[tx + 16 * c][d]);
+#pragma unroll
+    for (int r = 0; r < rows / 16; ++r)
+#pragma unroll
+      for (int c = 0; c < columns / 16; ++c)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sum[r][c] += a_part[r].v[j] * b_part[c].v[j];
+  }
+}
+
+/// sum[r] += a's row ty + 16 r times b, in the thread's columns (a b).
+template <int rows, int inner, int width>
+__device__ void weigh_rows(real (&sum)[rows / 16][width / 16], const PaddedTile<rows, inner>& a,
+                           const PaddedTile<inner, width>& b, int tx, int ty) {
+#pragma unroll 2
+  for (int k = 0; k < inner; k += 4) {
+    Four a_part[rows / 16];
+#pragma unroll
+    for (int r = 0; r < rows / 16; ++r) a_part[r] = load_four(&a[ty + 16 * r][k]);
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+#pragma unroll
+      for (int r = 0; r < rows / 16; ++r) Columns<width>::add(sum[r], a_part[r].v[j], b[k + j], tx);
+  }
+}
+
+/// sum[r] += a's column ty * (columns / 16) + r times b, in the thread's columns (aᵀ b).
+template <int inner, int columns, int width>
+__device__ void weigh_rows_transposed(real (&sum)[columns / 16][width / 16],
+                                      const PaddedTile<inner, columns>& a,
+                                      const PaddedTile<inner, width>& b, int tx, int ty) {
+  constexpr int kRows = columns / 16;
+#pragma unroll 4
+  for (int k = 0; k < inner; ++k) {
+    const auto weights = *reinterpret_cast<const Neighbours<kRows>*>(&a[k][ty * kRows]);
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) Columns<width>::add(sum[r], weights.v[r], b[k], tx);
+  }
+}
+
+/// One query row of a thread: what it sees, and its row of the bias (null = none).
+struct QueryRow {
+  KeyRange keys;
+  const real* bias;
+
+  /// Rows behind the last stand for the last one: what they make is thrown away.
+  __device__ QueryRow(int64_t i, int64_t h, const BiasView& view, const AttentionSizes& s,
+                      int64_t window) {
+    i = i < s.Tq ? i : s.Tq - 1;
+    keys = visible_keys(s.offset + i, window);
+    bias = view.base ? view.base + h * view.head_stride + i * view.row_stride : nullptr;
+  }
+
+  __device__ bool sees(int64_t key) const { return key >= keys.begin && key < keys.end; }
+  __device__ real score(real product, int64_t key, real scale) const {
+    return scale * product + (bias ? bias[key] : real(0));
+  }
+};
+
+/// The distances query - key in a tile of queries from `first` (a position) and keys from `key`,
+/// numbered 0 … queries + keys - 2: thread number n sums the tile's entries at distance
+/// first - key + n - (keys - 1). Lanes start at different columns, so that they meet no bank twice.
+template <int queries, int keys>
+__device__ real diagonal_sum(const PaddedTile<queries, keys>& tile, int number) {
+  const int shift = number - (keys - 1), turn = threadIdx.x % kWarp / 8;
+  real total = 0;
+  for (int step = 0; step < keys; ++step) {
+    const int c = (step + turn) % keys, r = c + shift;
+    if (r >= 0 && r < queries) total += tile[r][c];
+  }
+  return total;
+}
+
+/// Calls f with a struct whose kWidth is the padded head width. Throws if D is too large.
+template <class F>
+void with_head_width(int64_t D, const F& f) {
+  check(D <= 128, "heads of ", D, " are wider than the 128 that --device cuda computes; ",
+        "use more heads or --device cpu");
+  if (D <= 32) return f(std::integral_constant<int, 32>());
+  if (D <= 64) return f(std::integral_constant<int, 64>());
+  return f(std::integral_constant<int, 128>());
+}
+
+/// Rows of the tile that a block keeps, by head width: what fits 64 KiB of shared memory.
+template <int width>
+inline constexpr int kTileRows = width * sizeof(real) <= 256 ? 64 : 32;
+
+/// Sums of a tile's entries by distance, for all tiles of queries of all heads: by_distance (B, H,
+/// tiles, Tk) are the partial sums, to which each block adds in its own row. Adds their sum, in
+/// order, to to[h * head_stride + distance * step]. A thread per distance and head.
+template <int step>
+__global__ void __launch_bounds__(kAttentionThreads)
+    add_by_distance(real* to, int64_t head_stride, const real* by_distance, int64_t B, int64_t H,
+                    int64_t tiles, int64_t Tk) {
+  const int64_t d = static_cast<int64_t>(blockIdx.x) * kAttentionThreads + threadIdx.x;
+  const int64_t h = blockIdx.y;
+  if (d >= Tk) return;
+  double total = 0;
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t t = 0; t < tiles; ++t) total += by_distance[((b * H + h) * tiles + t) * Tk + d];
+  to[h * head_stride + step * d] += static_cast<real>(total);
+}
+
+/// How many sequences a launch can do at once if each needs `count` numbers of scratch memory.
+inline int64_t sequences_at_once(int64_t B, int64_t count) {
+  constexpr int64_t kMost = int64_t{1} << 24;  // 64 MiB of floats
+  return std::clamp<int64_t>(kMost / std::max<int64_t>(count, 1), 1, B);
+}
+
+}  // namespace farsight

@@ -1,0 +1,34 @@
+// bf16: the upper half of a float, 8 bits of exponent and 7 of mantissa.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda/gpu.h"
+
+namespace farsight {
+
+struct Bf16 {
+  uint16_t bits;
+};
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+__host__ __device__ inline uint32_t round_to_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
+  return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+}
+
+/// Two neighbours in one register, the first in the lower half.
+__device__ inline uint32_t pack_bf16(float first, float second) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+  return pair;
+#else
+  return round_to_bf16(first) | round_to_bf16(second) << 16;
+#endif
+}
+
+}  // namespace farsight

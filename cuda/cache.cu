@@ -1,0 +1,152 @@
+// Attention of one new token to what the heads remember, in rings of each head's own size: the row
+// of position p is p % capacity. Twin of core/cpu/cache.cpp.
+//
+// The rings' structures lie in host memory and travel with the launch, 64 heads at a time.
+#include "cuda/cuda_backend.h"
+#include "cuda/kernel.h"
+
+namespace farsight {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int64_t kHeadsAtOnce = 64;
+
+/// The rings of heads `first` … `first + count - 1`.
+struct Rings {
+  HeadCache of[kHeadsAtOnce];
+  int64_t first;
+};
+
+/// Calls f(rings, number of heads) for all heads, some at a time.
+template <class F>
+void for_heads(const HeadCache* caches, int64_t H, const F& f) {
+  for (int64_t first = 0; first < H; first += kHeadsAtOnce) {
+    Rings rings{};
+    rings.first = first;
+    const int64_t count = std::min(kHeadsAtOnce, H - first);
+    std::copy_n(caches + first, count, rings.of);
+    f(rings, static_cast<unsigned>(count));
+  }
+}
+
+/// A thread per element of the last positions that a ring can hold; block row y is a head, z a
+/// sequence.
+__global__ void __launch_bounds__(kThreads)
+    store_rows(Rings rings, const real* k, const real* v, int64_t first, int64_t T, int64_t H,
+               int64_t D) {
+  const auto& [keys, values, capacity] = rings.of[blockIdx.y];
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x, t = i / D, d = i % D;
+  if (t >= T || t < T - capacity) return;
+  const int64_t b = blockIdx.z, h = rings.first + blockIdx.y;
+  const int64_t from = ((b * T + t) * H + h) * D + d;
+  const int64_t to = (b * capacity + (first + t) % capacity) * D + d;
+  keys[to] = k[from];
+  values[to] = v[from];
+}
+
+__global__ void __launch_bounds__(kThreads)
+    load_rows(real* k, real* v, Rings rings, int64_t first, int64_t end, int64_t T, int64_t H,
+              int64_t D) {
+  const auto& [keys, values, capacity] = rings.of[blockIdx.y];
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x, t = i / D, d = i % D;
+  const int64_t position = first + t;
+  if (position >= end) return;
+  const int64_t b = blockIdx.z, h = rings.first + blockIdx.y;
+  const int64_t to = ((b * T + t) * H + h) * D + d;
+  const bool gone = position < end - capacity;
+  const int64_t from = (b * capacity + position % capacity) * D + d;
+  k[to] = gone ? real(0) : keys[from];
+  v[to] = gone ? real(0) : values[from];
+}
+
+/// A block per head and sequence. Each warp takes every fourth key with an online softmax of its
+/// own over the elements of its lanes (up to 4 each); the four are put together at the end.
+__global__ void __launch_bounds__(kThreads)
+    attend(real* y, const real* q, Rings rings, BiasView bias, int64_t position, int64_t H,
+           int64_t D, real scale) {
+  constexpr int kParts = 4;  // elements of a lane: D <= 128
+  SHARED(largest_of, real[kWarps]);
+  SHARED(total_of, real[kWarps]);
+  SHARED(mixed_of, real[kWarps][kParts * kWarp]);
+  const auto& [keys, values, capacity] = rings.of[blockIdx.x];
+  const int64_t b = blockIdx.y, h = rings.first + blockIdx.x;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t count = min(capacity, position + 1), oldest = position + 1 - count;
+  const real* const bias_row = bias.base ? bias.base + h * bias.head_stride : nullptr;
+
+  real query[kParts], mixed[kParts] = {};
+  for (int i = 0; i < kParts; ++i) {
+    const int64_t d = lane + i * kWarp;
+    query[i] = d < D ? q[(b * H + h) * D + d] : real(0);
+  }
+  real largest = -std::numeric_limits<real>::infinity(), total = 0;
+  for (int64_t i = oldest + warp; i <= position; i += kWarps) {
+    const int64_t row = (b * capacity + i % capacity) * D;
+    real product = 0;
+    for (int part = 0; part < kParts; ++part) {
+      const int64_t d = lane + part * kWarp;
+      if (d < D) product += query[part] * keys[row + d];
+    }
+    const real score = scale * over_lanes<Sum>(product) + (bias_row ? bias_row[i] : real(0));
+    const real top = Largest::of(score, largest);
+    const real shrink = std::exp(largest - top), weight = std::exp(score - top);
+    total = total * shrink + weight;
+    for (int part = 0; part < kParts; ++part) {
+      const int64_t d = lane + part * kWarp;
+      mixed[part] = mixed[part] * shrink + (d < D ? weight * values[row + d] : real(0));
+    }
+    largest = top;
+  }
+  if (lane == 0) {
+    largest_of[warp] = largest;
+    total_of[warp] = total;
+  }
+  for (int part = 0; part < kParts; ++part) mixed_of[warp][lane + part * kWarp] = mixed[part];
+  __syncthreads();
+  real top = largest_of[0];
+  for (int w = 1; w < kWarps; ++w) top = Largest::of(largest_of[w], top);
+  for (int64_t d = threadIdx.x; d < D; d += kThreads) {
+    real sum = 0, value = 0;
+    for (int w = 0; w < kWarps; ++w) {
+      const real share = std::exp(largest_of[w] - top);  // 0 for a warp that had no key
+      sum += share * total_of[w];
+      value += share * mixed_of[w][d];
+    }
+    y[(b * H + h) * D + d] = value / sum;
+  }
+}
+
+}  // namespace
+
+void CudaBackend::cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,
+                              int64_t B, int64_t T, int64_t H, int64_t D) {
+  for_heads(caches, H, [&](const Rings& rings, unsigned count) {
+    queue_.start(store_rows, dim3(grid_x(T * D, kThreads), count, static_cast<unsigned>(B)),
+                 kThreads, 0, rings, k, v, first, T, H, D);
+  });
+}
+
+void CudaBackend::cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end,
+                             int64_t B, int64_t T, int64_t H, int64_t D) {
+  if (first == end) return;
+  for_heads(caches, H, [&](const Rings& rings, unsigned count) {
+    queue_.start(load_rows,
+                 dim3(grid_x((end - first) * D, kThreads), count, static_cast<unsigned>(B)),
+                 kThreads, 0, k, v, rings, first, end, T, H, D);
+  });
+}
+
+void CudaBackend::cache_attention(real* y, const real* q, const HeadCache* caches,
+                                  const BiasView& bias, int64_t position, int64_t B, int64_t H,
+                                  int64_t D) {
+  check(D <= 128, "heads of ", D, " are wider than the 128 that --device cuda computes; ",
+        "use more heads or --device cpu");
+  const real scale = 1 / std::sqrt(static_cast<real>(D));
+  for_heads(caches, H, [&](const Rings& rings, unsigned count) {
+    queue_.start(attend, dim3(count, static_cast<unsigned>(B)), kThreads, 0, y, q, rings, bias,
+                 position, H, D, scale);
+  });
+}
+
+}  // namespace farsight

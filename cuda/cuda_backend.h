@@ -1,0 +1,99 @@
+// The CUDA backend: every kernel of backend.h in CUDA C++. One .cu per topic in this folder, as in
+// core/cpu. Everything runs on one stream; nothing but download() waits for the device.
+#pragma once
+
+#include <string>
+
+#include "core/backend.h"
+#include "cuda/queue.h"
+
+namespace farsight {
+
+class CudaBackend final : public Backend {
+ public:
+  /// Opens the first device. Throws Error if there is none that can be used, saying why.
+  CudaBackend();
+
+  // device.cu
+  std::string description() const override;
+  size_t memory_bytes() const override;
+  void set_precision(Precision precision) override;
+  void* allocate(size_t bytes) override;
+  void release(void* data, size_t bytes) override;
+  void upload(void* to, const void* host, size_t bytes) override;
+  void download(void* host, const void* from, size_t bytes) override;
+  void copy(real* y, const real* x, int64_t n) override;
+  void fill(real* y, real value, int64_t n) override;
+
+  // gemm.cu, which chooses among gemm_fp32.cuh, gemm_bf16.cuh and gemm_tf32.cuh
+  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+            int64_t K, real alpha, real beta) override;
+
+  // elementwise.cu
+  void add(real* y, const real* a, const real* b, int64_t n) override;
+  void multiply(real* y, const real* a, const real* b, int64_t n) override;
+  void scale(real* y, const real* x, real alpha, int64_t n) override;
+  void accumulate(real* y, const real* x, real alpha, int64_t n) override;
+  void multiply_accumulate(real* y, const real* a, const real* b, int64_t n) override;
+  void accumulate_scalar(real* y, const real* s, int64_t n) override;
+  void map(Map kind, real* y, const real* x, int64_t n) override;
+  void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) override;
+  void dropout(real* y, const real* x, real p, Stream stream, int64_t n) override;
+  void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) override;
+
+  // rows.cu
+  void broadcast_rows(real* y, const real* b, int64_t N, int64_t C) override;
+  void broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) override;
+  void embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) override;
+  void embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N, int64_t V,
+                          int64_t C) override;
+
+  // norm.cu
+  void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
+                  const real* shift, int64_t N, int64_t C, real epsilon) override;
+  void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy, const real* x,
+                           const real* gain, const real* mean, const real* rstd, int64_t N,
+                           int64_t C) override;
+
+  // rotation.cu
+  void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,
+              int64_t H, int64_t D) override;
+  void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout, int64_t B,
+                       int64_t T, int64_t H, int64_t D) override;
+
+  // attention.cu, attention_backward.cu, attention_mass.cu
+  void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+                 const BiasView& bias, const AttentionSizes& sizes) override;
+  void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
+                          const real* lse, const real* q, const real* k, const real* v,
+                          const BiasView& bias, const AttentionSizes& sizes) override;
+  void attention_mass(real* mass, real* entropy, const real* lse, const real* q, const real* k,
+                      const BiasView& bias, const AttentionSizes& sizes, int64_t first) override;
+
+  // cache.cu
+  void cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first, int64_t B,
+                   int64_t T, int64_t H, int64_t D) override;
+  void cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end, int64_t B,
+                  int64_t T, int64_t H, int64_t D) override;
+  void cache_attention(real* y, const real* q, const HeadCache* caches, const BiasView& bias,
+                       int64_t position, int64_t B, int64_t H, int64_t D) override;
+
+  // loss.cu
+  void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
+                     const int32_t* targets, int64_t N, int64_t V) override;
+  void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
+                              const int32_t* targets, int64_t N, int64_t V) override;
+
+  // optimizer.cu
+  void sum(real* y, const real* x, int64_t n) override;
+  void sum_squares(real* y, const real* x, int64_t n) override;
+  void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+             const AdamWStep& step) override;
+
+ private:
+  Queue queue_;
+  cudaDeviceProp device_{};
+  Precision precision_ = Precision::kFp32;
+};
+
+}  // namespace farsight

@@ -1,0 +1,52 @@
+// What the kernels of gemm.cu share: the product to be made, and how its tiles come from memory.
+#pragma once
+
+#include "cuda/kernel.h"
+
+namespace farsight {
+
+/// c (M, N) = alpha * op(a) op(b) + beta * c, over inner indices [k_first, k_first + k_count) of
+/// split blockIdx.z. With several splits c is the first of as many partial products, without beta.
+struct Product {
+  real* c;
+  const real *a, *b;
+  int64_t M, N, K;
+  real alpha, beta;
+  int64_t k_per_split;
+  bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
+
+  __device__ int64_t k_begin() const { return blockIdx.z * k_per_split; }
+  __device__ int64_t k_end() const { return min(K, k_begin() + k_per_split); }
+};
+
+/// Four neighbours of a row-major matrix with rows of `stride`, of which (row, column) is the
+/// first; zeros beyond (row_end, column_end).
+__device__ inline Four fetch_four(const real* from, int64_t stride, int64_t row, int64_t row_end,
+                                  int64_t column, int64_t column_end, bool fours) {
+  Four x{{0, 0, 0, 0}};
+  if (row >= row_end) return x;
+  const real* at = from + row * stride + column;
+  if (fours && column + 4 <= column_end) return load_four(at);
+  for (int j = 0; j < 4; ++j)
+    if (column + j < column_end) x.v[j] = at[j];
+  return x;
+}
+
+/// c = alpha * x + beta * c for `count` neighbours of a row of c that start at `column`.
+template <int count>
+__device__ void store_product(const Product& p, int64_t row, int64_t column, const real* x) {
+  if (row >= p.M) return;
+  real* to = p.c + (blockIdx.z * p.M + row) * p.N + column;
+  if (p.c_fours && column + count <= p.N) {
+    auto& all = *reinterpret_cast<Neighbours<count>*>(to);
+    Neighbours<count> y{};
+    if (p.beta != 0) y = all;  // beta = 0 overwrites: what is there may be NaN
+    for (int j = 0; j < count; ++j) y.v[j] = p.alpha * x[j] + p.beta * y.v[j];
+    all = y;
+  } else {
+    for (int j = 0; j < count && column + j < p.N; ++j)
+      to[j] = p.alpha * x[j] + (p.beta != 0 ? p.beta * to[j] : 0);
+  }
+}
+
+}  // namespace farsight

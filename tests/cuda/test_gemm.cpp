@@ -1,0 +1,129 @@
+// Matrix products on the CUDA backend: awkward shapes, all transpositions, all precisions.
+#include <cstring>
+
+#include "tests/catch.h"
+#include "tests/cuda/compare.h"
+
+namespace farsight {
+namespace {
+
+/// x with `bits` bits of mantissa, rounded to nearest; ties to even (bf16) or away from 0 (TF32).
+real rounded(real x, int bits, bool to_even) {
+  if constexpr (sizeof(real) != 4) return x;
+  const int dropped = 23 - bits;
+  uint32_t word;
+  const auto value = static_cast<float>(x);
+  std::memcpy(&word, &value, sizeof word);
+  const uint32_t half = 1u << (dropped - 1);
+  word += to_even ? half - 1 + (word >> dropped & 1) : half;
+  word &= ~((1u << dropped) - 1);
+  float result;
+  std::memcpy(&result, &word, sizeof result);
+  return static_cast<real>(result);
+}
+
+struct Size {
+  int64_t M, N, K;
+};
+
+/// The largest error of a product, as a share of sqrt(K), which normal numbers' products grow with.
+/// Its operands lie `shift` numbers behind an aligned address.
+double product_error(const Size& size, bool ta, bool tb, real beta, Precision precision,
+                     int64_t shift = 0) {
+  Backend& device = open_backend("cuda");
+  const auto [M, N, K] = size;
+  const Tensor a = numbers({M * K}, 1, cpu_backend()), b = numbers({N * K}, 2, cpu_backend());
+  const Tensor c = numbers({M * N}, 3, cpu_backend());
+  const auto displaced = [&](const Tensor& x) {
+    std::vector<real> values = x.to_vector();
+    values.insert(values.begin(), shift, 0);
+    return Tensor::from({x.size() + shift}, values, device);
+  };
+  const Tensor device_a = displaced(a), device_b = displaced(b), device_c = displaced(c);
+  device.set_precision(precision);
+  device.gemm(device_c.data() + shift, device_a.data() + shift, device_b.data() + shift, ta, tb, M,
+              N, K, real(0.7), beta);
+  device.set_precision(Precision::kFp32);
+
+  const bool even = precision == Precision::kBf16;
+  const int bits = even ? 7 : 10;
+  std::vector<real> va = a.to_vector(), vb = b.to_vector(), expected = c.to_vector();
+  if (precision != Precision::kFp32) {
+    for (real& x : va) x = rounded(x, bits, even);
+    for (real& x : vb) x = rounded(x, bits, even);
+  }
+  std::vector<real> got = device_c.to_vector();
+  double worst = 0;
+  for (int64_t m = 0; m < M; ++m) {
+    for (int64_t n = 0; n < N; ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < K; ++k)
+        sum += static_cast<double>(ta ? va[k * M + m] : va[m * K + k]) *
+               (tb ? vb[n * K + k] : vb[k * N + n]);
+      const double value = 0.7 * sum + beta * expected[m * N + n];
+      const double error = std::fabs(value - got[shift + m * N + n]);
+      worst = std::isfinite(error) ? std::max(worst, error) : error;
+    }
+  }
+  for (int64_t i = 0; i < shift; ++i) CHECK(got[i] == 0);
+  return worst / std::sqrt(static_cast<double>(K));
+}
+
+/// Tensor cores cut off what is below the largest product of a few, and round no sum.
+double allowed(Precision precision) {
+  if (sizeof(real) == 8) return 1e-14;
+  return precision == Precision::kFp32 ? 2e-6 : 1e-5;
+}
+
+std::vector<Precision> precisions() {
+  if (sizeof(real) == 8) return {Precision::kFp32};
+  return {Precision::kFp32, Precision::kTf32, Precision::kBf16};
+}
+
+}  // namespace
+
+TEST_CASE("cuda: products of awkward shapes") {
+  const Size sizes[] = {{1, 1, 1},     {1, 31, 33},    {33, 1, 7},
+                        {31, 33, 129}, {129, 127, 31}, {65, 130, 48}};
+  for (const Precision precision : precisions()) {
+    for (const Size& size : sizes) {
+      for (const bool ta : {false, true}) {
+        for (const bool tb : {false, true}) {
+          INFO(size.M << " x " << size.N << " x " << size.K << ", ta " << ta << ", tb " << tb
+                      << ", precision " << static_cast<int>(precision));
+          CHECK(product_error(size, ta, tb, ta == tb ? real(0.3) : real(0), precision) <
+                allowed(precision));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("cuda: products from addresses that are not aligned") {
+  for (const Precision precision : precisions())
+    for (const bool ta : {false, true})
+      CHECK(product_error({36, 40, 44}, ta, !ta, 1, precision, 3) < allowed(precision));
+}
+
+TEST_CASE("cuda: products that are split along the inner dimension, and large tiles") {
+  for (const Precision precision : precisions()) {
+    CHECK(product_error({40, 24, 1100}, true, false, 1, precision) < allowed(precision));
+    CHECK(product_error({260, 260, 40}, false, true, 0, precision) < allowed(precision));
+    CHECK(product_error({257, 300, 72}, true, false, 1, precision) < allowed(precision));
+  }
+}
+
+TEST_CASE("cuda: a product with nothing inside is beta times what was there") {
+  CHECK(product_error({5, 6, 1}, false, false, 0, Precision::kFp32) < 1e-6);
+  Backend& device = open_backend("cuda");
+  const Tensor c = Tensor::full({6}, 2, device);
+  device.gemm(c.data(), c.data(), c.data(), false, false, 2, 3, 0, 1, real(0.5));
+  CHECK(c.to_vector() == std::vector<real>(6, 1));
+  // beta = 0 overwrites even NaN.
+  const Tensor nan = Tensor::full({6}, std::numeric_limits<real>::quiet_NaN(), device);
+  const Tensor one = Tensor::full({6}, 1, device);
+  device.gemm(nan.data(), one.data(), one.data(), false, false, 2, 3, 1, 1, 0);
+  CHECK(nan.to_vector() == std::vector<real>(6, 1));
+}
+
+}  // namespace farsight
