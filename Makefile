@@ -106,47 +106,81 @@ $(BUILD)/double/%.o: %.cpp $(BUILD)/flags | found
 	@echo "compile  $< (double)"
 	@$(CXX) $(FLAGS) -DREAL=double -MMD -MP -c $< -o $@
 
-# The CUDA kernels compiled by the host's compiler against the emulator of tests/cuda_emulator, which
-# executes them: tests/cuda runs on machines without a GPU.
-EMULATOR ?= tests/cuda_emulator
-EMULATED_FLAGS = $(FLAGS) -I$(EMULATOR) -ffp-contract=off -fno-strict-aliasing \
+# The same kernels compiled by the host's compiler against the emulator of tests/cuda_emulator, which
+# executes them: tests/cuda runs on machines without a GPU. Four programs, in float and double, and
+# with sanitizers in the kernels: -fsanitize=address,undefined and -fsanitize=thread, which finds
+# races.
+EMULATED_FLAGS = $(FLAGS) -Itests/cuda_emulator -ffp-contract=off -fno-strict-aliasing \
                  -Wno-unknown-pragmas
-CUDA_TESTS := tests/main.cpp tests/op_cases.cpp $(wildcard tests/cuda/*.cpp)
-emulated_objects = $(patsubst %.cu,$(BUILD)/emulated/$(1)/%.o,$(CUDA_SOURCES)) \
-                   $(patsubst %.cpp,$(BUILD)/emulated/$(1)/%.o,$(wildcard $(EMULATOR)/*.cpp tests/cuda/*.cpp))
+KERNELS := $(CUDA_SOURCES) $(wildcard docs/kernels/*.cu)
+EMULATOR := $(wildcard tests/cuda_emulator/*.cpp)
+emulated_objects = $(patsubst %,$(BUILD)/emulated/$(1)/%.o,$(basename $(2)))
 
-$(BUILD)/emulated/float/%.o: %.cu $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "compile  $< (emulated)"
-	@$(CXX) $(EMULATED_FLAGS) -MMD -MP -x c++ -c $< -o $@
+# $(call emulated_rules,KIND,FLAGS OF KERNELS AND TESTS,FLAGS OF THE EMULATOR)
+define emulated_rules
+$$(BUILD)/emulated/$(1)/tests/cuda_emulator/%.o: tests/cuda_emulator/%.cpp $$(BUILD)/flags
+	@mkdir -p $$(@D)
+	@echo "compile  $$< (emulated, $(1))"
+	@$$(CXX) $$(EMULATED_FLAGS) $(3) -MMD -MP -c $$< -o $$@
 
-$(BUILD)/emulated/float/%.o: %.cpp $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "compile  $< (emulated)"
-	@$(CXX) $(EMULATED_FLAGS) -MMD -MP -c $< -o $@
+$$(BUILD)/emulated/$(1)/%.o: %.cpp $$(BUILD)/flags | found
+	@mkdir -p $$(@D)
+	@echo "compile  $$< (emulated, $(1))"
+	@$$(CXX) $$(EMULATED_FLAGS) $(2) -MMD -MP -c $$< -o $$@
 
-$(BUILD)/emulated/double/%.o: %.cu $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "compile  $< (emulated, double)"
-	@$(CXX) $(EMULATED_FLAGS) -DREAL=double -MMD -MP -x c++ -c $< -o $@
+$$(BUILD)/emulated/$(1)/%.o: %.cu $$(BUILD)/flags | found
+	@mkdir -p $$(@D)
+	@echo "compile  $$< (emulated, $(1))"
+	@$$(CXX) $$(EMULATED_FLAGS) $(2) -MMD -MP -x c++ -c $$< -o $$@
 
-$(BUILD)/emulated/double/%.o: %.cpp $(BUILD)/flags
-	@mkdir -p $(@D)
-	@echo "compile  $< (emulated, double)"
-	@$(CXX) $(EMULATED_FLAGS) -DREAL=double -MMD -MP -c $< -o $@
+-include $$(patsubst %.o,%.d,$$(call emulated_objects,$(1),$$(KERNELS) $$(EMULATOR) $$(CUDA_TESTS)))
+endef
 
+CUDA_TESTS := $(wildcard tests/cuda/*.cpp)
 CUDA_TEST_LIBRARY := tests/main.cpp tests/op_cases.cpp $(filter-out train/main.cpp,$(PROGRAM))
-$(BUILD)/cuda-tests: $(call emulated_objects,float) $(call float_objects,$(CUDA_TEST_LIBRARY))
-$(BUILD)/cuda-tests-double: $(call emulated_objects,double) \
-                            $(call double_objects,$(CUDA_TEST_LIBRARY))
-$(BUILD)/cuda-tests $(BUILD)/cuda-tests-double:
+ADDRESS := -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+$(eval $(call emulated_rules,float))
+$(eval $(call emulated_rules,double,-DREAL=double,-DREAL=double))
+$(eval $(call emulated_rules,address,$(ADDRESS),$(ADDRESS)))
+$(eval $(call emulated_rules,thread,-g -fsanitize=thread,-g -DEMULATOR_TSAN))
+
+EMULATED := float double address thread
+EMULATED_PROGRAMS := $(EMULATED:%=$(BUILD)/cuda-tests-%)
+$(BUILD)/cuda-tests-float: $(call emulated_objects,float,$(KERNELS) $(EMULATOR) $(CUDA_TESTS))
+# Sanitizers see what the order of threads might hide.
+$(foreach kind,address thread,$(eval $(BUILD)/cuda-tests-$(kind): $(call emulated_objects,$(kind),\
+  $(KERNELS) $(EMULATOR) $(filter-out tests/cuda/test_orders% tests/cuda/test_device%,$(CUDA_TESTS)))))
+# Of the double build only what says something of derivatives.
+$(BUILD)/cuda-tests-double: $(call emulated_objects,double,$(KERNELS) $(EMULATOR) \
+  $(filter-out tests/cuda/test_emulator% tests/cuda/test_training% tests/cuda/test_device%,$(CUDA_TESTS)))
+$(BUILD)/cuda-tests-float $(BUILD)/cuda-tests-address $(BUILD)/cuda-tests-thread: \
+  $(call float_objects,$(CUDA_TEST_LIBRARY))
+$(BUILD)/cuda-tests-double: $(call double_objects,tests/main.cpp tests/op_cases.cpp $(LIBRARY))
+$(BUILD)/cuda-tests-address: SANITIZE := -fsanitize=address,undefined
+$(BUILD)/cuda-tests-thread: SANITIZE := -fsanitize=thread
+$(EMULATED_PROGRAMS):
 	@echo "link     $@"
-	@$(CXX) -rdynamic -o $@ $^ $(LIBS)
+	@$(CXX) -o $@ $^ $(SANITIZE) $(LIBS)
+
+# The same tests on a real device, without those of the emulator.
+$(BUILD)/cuda-tests-device: $(patsubst %.cu,$(BUILD)/cuda/%.o,$(KERNELS)) $(call float_objects,\
+  $(CUDA_TEST_LIBRARY) $(filter-out tests/cuda/test_emulator% tests/cuda/test_orders% \
+  tests/cuda/test_device%,$(CUDA_TESTS)))
+	@echo "link     $@"
+	@$(CXX) -o $@ $^ $(LIBS) $(CUDA_LIBS)
+
+MUTATION_OBJECTS := $(call emulated_objects,float,$(KERNELS) $(EMULATOR) $(CUDA_TESTS)) \
+                    $(call float_objects,$(CUDA_TEST_LIBRARY))
+
+# What `make test` runs of these: the device where there is one, else the emulator.
+CUDA_TEST_PROGRAMS := $(if $(and $(NVCC),$(wildcard /dev/nvidiactl)),$(BUILD)/cuda-tests-device,\
+                      $(EMULATED_PROGRAMS))
 
 $(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda-flags
 	@mkdir -p $(@D)
 	@echo "compile  $<"
-	@$(NVCC) $(NVCC_FLAGS) -MMD -MP -c $< -o $@
+	@$(NVCC) $(NVCC_FLAGS) -Xptxas -v -MMD -MP -c $< -o $@ 2>$@.log || { cat $@.log; exit 1; }
+	@! grep warning $@.log
 
 -include $(patsubst %.o,%.d,$(CUDA_OBJECTS))
 -include $(patsubst %.o,%.d,$(call float_objects,$(PROGRAM) $(TESTS)) \
@@ -181,8 +215,27 @@ deps:  ## install what the build needs (Debian, Ubuntu)
 	@:
 
 .PHONY: test
-test: $(BUILD)/tests $(BUILD)/gradcheck $(BUILD)/farsight  ## run every test
-	@tests/run.sh $(BUILD)
+test: $(BUILD)/farsight $(BUILD)/tests $(BUILD)/gradcheck $(CUDA_TEST_PROGRAMS)  ## run every test
+	@tests/run.sh $(BUILD) $(filter-out $<,$^)
+
+.PHONY: test-cuda-full
+test-cuda-full: $(firstword $(CUDA_TEST_PROGRAMS))  ## run the CUDA kernels over many more shapes
+	@$< '[full]'
+
+.PHONY: test-cuda-mutations
+test-cuda-mutations: $(BUILD)/cuda-tests-float  ## plant bugs in the CUDA kernels and see that tests find them
+	@CXX='$(CXX)' FLAGS='$(EMULATED_FLAGS)' LIBS='$(LIBS)' BUILD=$(BUILD) \
+	  OBJECTS='$(filter %.o,$(MUTATION_OBJECTS))' tests/cuda/mutations.sh
+
+.PHONY: cuda-sanitize
+cuda-sanitize: $(BUILD)/cuda-tests-device  ## look for errors of the kernels on a GPU, with compute-sanitizer
+	@for tool in memcheck racecheck initcheck synccheck; do \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 $< || exit; \
+	done
+
+.PHONY: registers
+registers: $(CUDA_OBJECTS)  ## print the CUDA kernels' registers and shared memory, by architecture
+	@tests/test_registers.sh $(BUILD)
 
 .PHONY: gradcheck
 gradcheck: $(BUILD)/gradcheck  ## print how exact each op's and each scheme's derivatives are

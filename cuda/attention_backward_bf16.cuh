@@ -38,20 +38,21 @@ struct KeysBf16Shared {
 
 /// dk and dv (either may be null) of a tile of keys.
 template <int width>
-__global__ void __launch_bounds__(kTensorThreads)
+__global__ void __launch_bounds__(kTensorThreads, 1)
     attention_backward_keys_bf16(real* dk, real* dv, BackwardInputs in) {
   constexpr int kQueries = kTensorStreamed<width>;
   const AttentionSizes& s = in.s;
   DYN_SHARED(KeysBf16Shared<width>, shared);
   const int lane = threadIdx.x % kWarp, warp_row = threadIdx.x / kWarp * 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int64_t key = static_cast<int64_t>(blockIdx.x) * kTensorTile;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int key = static_cast<int>(blockIdx.x) * kTensorTile;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows queries(in.q, b, h, s.Tq, s, in.fours), dys(in.dy, b, h, s.Tq, s, in.fours);
   // Queries before `start` see nothing of the tile, nor do those whose windows lie behind it.
-  const int64_t start = key > s.offset ? (key - s.offset) / kQueries * kQueries : 0;
-  const int64_t last_seeing = window > 0 ? key + kTensorTile - 1 + window - 1 - s.offset : s.Tq - 1;
-  const int64_t end = min(s.Tq, last_seeing + 1);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int start = key > offset ? (key - offset) / kQueries * kQueries : 0;
+  const int end =
+      window > 0 && window < s.Tk ? min(Tq, key + kTensorTile - 1 + window - offset) : Tq;
 
   WarpRows<width> k_rows, v_rows;
   load_tile_bf16<kTensorTile, width>(shared->kept, HeadRows(in.k, b, h, s.Tk, s, in.fours), key);
@@ -63,12 +64,13 @@ __global__ void __launch_bounds__(kTensorThreads)
   v_rows.load(shared->kept, warp_row);
 
   float dk_sum[width / 8][4] = {}, dv_sum[width / 8][4] = {};
-  for (int64_t first = start; first < end; first += kQueries) {
+  for (int first = start; first < end; first += kQueries) {
     __syncthreads();
     load_tile_bf16<kQueries, width>(shared->q, queries, first);
     load_tile_bf16<kQueries, width>(shared->dy, dys, first);
     if (threadIdx.x < kQueries) {
-      const int64_t i = min(first + threadIdx.x, s.Tq - 1), at = (b * s.H + h) * s.Tq + i;
+      const int i = min(first + static_cast<int>(threadIdx.x), Tq - 1);
+      const int64_t at = (b * s.H + h) * s.Tq + i;
       shared->lse[threadIdx.x] = in.lse[at];
       shared->delta[threadIdx.x] = in.delta[at];
     }
@@ -86,7 +88,7 @@ __global__ void __launch_bounds__(kTensorThreads)
         const float lse = shared->lse[column], delta = shared->delta[column];
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-          const int64_t at = key + warp_row + lane / 4 + 8 * r;
+          const int at = key + warp_row + lane / 4 + 8 * r;
           float& x = p[n][2 * r + j];
           x = exists && row.sees(at) ? __expf(row.score(x, at, s.scale) - lse) : 0.f;
           ds[n][2 * r + j] = x * (ds[n][2 * r + j] - delta);
@@ -97,7 +99,7 @@ __global__ void __launch_bounds__(kTensorThreads)
   }
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const int64_t j = key + warp_row + lane / 4 + 8 * r;
+    const int j = key + warp_row + lane / 4 + 8 * r;
     if (j >= s.Tk) continue;
     const int64_t at = ((b * s.Tk + j) * s.H + h) * s.D;
     if (dk) add_pairs<width>(dk + at, s.D, dk_sum, r, s.scale);
@@ -117,18 +119,19 @@ struct QueriesBf16Shared {
 /// dq (may be null) of a tile of queries, and the block's sums of ds by distance (may be null):
 /// by_distance (sequences of the launch, H, tiles of queries, Tk), zero before.
 template <int width>
-__global__ void __launch_bounds__(kTensorThreads)
+__global__ void __launch_bounds__(kTensorThreads, 1)
     attention_backward_queries_bf16(real* dq, real* by_distance, BackwardInputs in) {
   constexpr int kKeys = kTensorStreamed<width>;
   const AttentionSizes& s = in.s;
   DYN_SHARED(QueriesBf16Shared<width>, shared);
   const int lane = threadIdx.x % kWarp, warp_row = threadIdx.x / kWarp * 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int64_t tile = gridDim.x - 1 - blockIdx.x, first = tile * kTensorTile;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x), first = tile * kTensorTile;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(in.k, b, h, s.Tk, s, in.fours), values(in.v, b, h, s.Tk, s, in.fours);
-  const int64_t oldest = visible_keys(s.offset + first, window).begin;
-  const int64_t end = s.offset + min(first + kTensorTile, s.Tq);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int oldest = visible_keys(offset + first, window).begin;
+  const int end = offset + min(first + kTensorTile, Tq);
   real* const sums =
       by_distance ? by_distance + ((blockIdx.z * s.H + h) * gridDim.x + tile) * s.Tk : nullptr;
 
@@ -145,12 +148,12 @@ __global__ void __launch_bounds__(kTensorThreads)
                             QueryRow(first + warp_row + lane / 4 + 8, h, in.bias, s, window)};
   float lse[2], delta[2];
   for (int r = 0; r < 2; ++r) {
-    const int64_t i = min(first + warp_row + lane / 4 + 8 * r, s.Tq - 1);
+    const int i = min(first + warp_row + lane / 4 + 8 * r, Tq - 1);
     lse[r] = in.lse[(b * s.H + h) * s.Tq + i];
     delta[r] = in.delta[(b * s.H + h) * s.Tq + i];
   }
   float dq_sum[width / 8][4] = {};
-  for (int64_t key = oldest; key < end; key += kKeys) {
+  for (int key = oldest; key < end; key += kKeys) {
     __syncthreads();
     load_tile_bf16<kKeys, width>(shared->k, keys, key);
     load_tile_bf16<kKeys, width>(shared->v, values, key);
@@ -174,7 +177,7 @@ __global__ void __launch_bounds__(kTensorThreads)
       __syncthreads();
       const int number = threadIdx.x;
       if (number < kTensorTile + kKeys - 1) {
-        const int64_t distance = s.offset + first - key + number - (kKeys - 1);
+        const int distance = offset + first - key + number - (kKeys - 1);
         const real sum = diagonal_sum<kTensorTile, kKeys>(shared->ds, number);
         if (distance >= 0 && distance < s.Tk) sums[distance] += sum;
       }
@@ -183,7 +186,7 @@ __global__ void __launch_bounds__(kTensorThreads)
   if (!dq) return;
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const int64_t i = first + warp_row + lane / 4 + 8 * r;
+    const int i = first + warp_row + lane / 4 + 8 * r;
     if (i < s.Tq) add_pairs<width>(dq + ((b * s.Tq + i) * s.H + h) * s.D, s.D, dq_sum, r, s.scale);
   }
 }

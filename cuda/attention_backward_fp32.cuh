@@ -25,7 +25,7 @@ struct BackwardInputs {
 };
 
 /// delta (B, H, Tq) = Σ_d dy y. A warp per row.
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 1)
     attention_delta(real* delta, const real* dy, const real* y, AttentionSizes s) {
   constexpr int kWarps = kAttentionThreads / kWarp;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
@@ -43,22 +43,22 @@ template <int queries, int keys, int width>
 struct TileGradient {
   real p[queries / 16][keys / 16] = {}, ds[queries / 16][keys / 16] = {};
 
-  __device__ TileGradient(const BackwardInputs& in, int64_t b, int64_t h, int64_t window,
-                          int64_t first, int64_t key, const PaddedTile<queries, width>& q,
+  __device__ TileGradient(const BackwardInputs& in, int64_t b, int64_t h, int window, int first,
+                          int key, const PaddedTile<queries, width>& q,
                           const PaddedTile<queries, width>& dy, const PaddedTile<keys, width>& k,
                           const PaddedTile<keys, width>& v, int tx, int ty) {
     multiply_rows<queries, keys, width>(p, q, k, tx, ty);
     multiply_rows<queries, keys, width>(ds, dy, v, tx, ty);
 #pragma unroll
     for (int r = 0; r < queries / 16; ++r) {
-      const int64_t i = first + ty + 16 * r;
+      const int i = first + ty + 16 * r;
       const QueryRow row(i, h, in.bias, in.s, window);
       const bool exists = i < in.s.Tq;
       const int64_t at = (b * in.s.H + h) * in.s.Tq + (exists ? i : 0);
       const real lse = in.lse[at], delta = in.delta[at];
 #pragma unroll
       for (int c = 0; c < keys / 16; ++c) {
-        const int64_t j = key + tx + 16 * c;
+        const int j = key + tx + 16 * c;
         const bool seen = exists && row.sees(j);
         p[r][c] = seen ? std::exp(row.score(p[r][c], j, in.s.scale) - lse) : real(0);
         ds[r][c] = p[r][c] * (ds[r][c] - delta);
@@ -102,7 +102,7 @@ struct QueriesShared : BackwardShared<kTileRows<width>, kTileRows<width> / 2, wi
 
 /// dk and dv (either may be null) of a tile of keys.
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 1)
     attention_backward_keys(real* dk, real* dv, BackwardInputs in) {
   constexpr int kKeys = kTileRows<width>, kQueries = kKeys / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
@@ -110,18 +110,18 @@ __global__ void __launch_bounds__(kAttentionThreads)
   DYN_SHARED(KeysShared<width>, shared);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int64_t key = static_cast<int64_t>(blockIdx.x) * kKeys;  // early keys are seen by most
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int key = static_cast<int>(blockIdx.x) * kKeys;  // early keys are seen by most
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows queries(in.q, b, h, s.Tq, s, in.fours), dys(in.dy, b, h, s.Tq, s, in.fours);
   // Queries before `start` see nothing of the tile, nor do those whose windows lie behind it.
-  const int64_t start = key > s.offset ? (key - s.offset) / kQueries * kQueries : 0;
-  const int64_t last_seeing = window > 0 ? key + kKeys - 1 + window - 1 - s.offset : s.Tq - 1;
-  const int64_t end = min(s.Tq, last_seeing + 1);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int start = key > offset ? (key - offset) / kQueries * kQueries : 0;
+  const int end = window > 0 && window < s.Tk ? min(Tq, key + kKeys - 1 + window - offset) : Tq;
 
   real dk_sum[kKeys / 16][width / 16] = {}, dv_sum[kKeys / 16][width / 16] = {};
   load_tile<kKeys, width>(shared->kept_a, HeadRows(in.k, b, h, s.Tk, s, in.fours), key);
   load_tile<kKeys, width>(shared->kept_b, HeadRows(in.v, b, h, s.Tk, s, in.fours), key);
-  for (int64_t first = start; first < end; first += kQueries) {
+  for (int first = start; first < end; first += kQueries) {
     __syncthreads();
     load_tile<kQueries, width>(shared->streamed_a, queries, first);
     load_tile<kQueries, width>(shared->streamed_b, dys, first);
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
                                                   ty);
   }
   for (int r = 0; r < kKeys / 16; ++r) {
-    const int64_t j = key + ty * (kKeys / 16) + r;
+    const int j = key + ty * (kKeys / 16) + r;
     if (j >= s.Tk) continue;
     const int64_t at = ((b * s.Tk + j) * s.H + h) * s.D;
     if (dk) add_row<width>(dk + at, s.D, dk_sum[r], s.scale, tx);
@@ -150,7 +150,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
 /// dq (may be null) of a tile of queries, and the block's sums of ds by distance (may be null):
 /// by_distance (sequences of the launch, H, tiles of queries, Tk), zero before.
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 1)
     attention_backward_queries(real* dq, real* by_distance, BackwardInputs in) {
   constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
@@ -158,18 +158,19 @@ __global__ void __launch_bounds__(kAttentionThreads)
   DYN_SHARED(QueriesShared<width>, shared);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int64_t tile = gridDim.x - 1 - blockIdx.x, first = tile * kQueries;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x), first = tile * kQueries;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(in.k, b, h, s.Tk, s, in.fours), values(in.v, b, h, s.Tk, s, in.fours);
-  const int64_t oldest = visible_keys(s.offset + first, window).begin;
-  const int64_t end = s.offset + min(first + kQueries, s.Tq);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int oldest = visible_keys(offset + first, window).begin;
+  const int end = offset + min(first + kQueries, Tq);
   real* const sums =
       by_distance ? by_distance + ((blockIdx.z * s.H + h) * gridDim.x + tile) * s.Tk : nullptr;
 
   real dq_sum[kQueries / 16][width / 16] = {};
   load_tile<kQueries, width>(shared->kept_a, HeadRows(in.q, b, h, s.Tq, s, in.fours), first);
   load_tile<kQueries, width>(shared->kept_b, HeadRows(in.dy, b, h, s.Tq, s, in.fours), first);
-  for (int64_t key = oldest; key < end; key += kKeys) {
+  for (int key = oldest; key < end; key += kKeys) {
     __syncthreads();
     load_tile<kKeys, width>(shared->streamed_a, keys, key);
     load_tile<kKeys, width>(shared->streamed_b, values, key);
@@ -181,14 +182,14 @@ __global__ void __launch_bounds__(kAttentionThreads)
     weigh_rows<kQueries, kKeys, width>(dq_sum, shared->ds, shared->streamed_a, tx, ty);
     if (sums && threadIdx.x < kQueries + kKeys - 1) {
       const int number = threadIdx.x;
-      const int64_t distance = s.offset + first - key + number - (kKeys - 1);
+      const int distance = offset + first - key + number - (kKeys - 1);
       const real sum = diagonal_sum<kQueries, kKeys>(shared->ds, number);
       if (distance >= 0 && distance < s.Tk) sums[distance] += sum;
     }
   }
   if (!dq) return;
   for (int r = 0; r < kQueries / 16; ++r) {
-    const int64_t i = first + ty + 16 * r;
+    const int i = first + ty + 16 * r;
     if (i < s.Tq)
       add_row<width>(dq + ((b * s.Tq + i) * s.H + h) * s.D, s.D, dq_sum[r], s.scale, tx);
   }
@@ -196,18 +197,19 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 /// A dense bias' gradient in a tile of queries and keys, summed over all sequences in order.
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads) attention_backward_bias(BackwardInputs in) {
+__global__ void __launch_bounds__(kAttentionThreads, 1) attention_backward_bias(BackwardInputs in) {
   constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
   const AttentionSizes& s = in.s;
   DYN_SHARED(QueriesShared<width>, shared);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.z;
-  const int64_t first = static_cast<int64_t>(blockIdx.y) * kQueries;
-  const int64_t key = static_cast<int64_t>(blockIdx.x) * kKeys;
-  const int64_t window = s.windows ? s.windows[h] : 0;
-  if (key >= s.offset + min(first + kQueries, s.Tq)) return;
-  if (key + kKeys <= visible_keys(s.offset + first, window).begin) return;
+  const int first = static_cast<int>(blockIdx.y) * kQueries;
+  const int key = static_cast<int>(blockIdx.x) * kKeys;
+  const int window = s.windows ? s.windows[h] : 0;
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  if (key >= offset + min(first + kQueries, Tq)) return;
+  if (key + kKeys <= visible_keys(offset + first, window).begin) return;
 
   real total[kQueries / 16][kKeys / 16] = {};
   for (int64_t b = 0; b < s.B; ++b) {
@@ -224,8 +226,8 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_backward_bias(Bac
   }
   for (int r = 0; r < kQueries / 16; ++r)
     for (int c = 0; c < kKeys / 16; ++c) {
-      const int64_t i = first + ty + 16 * r, j = key + tx + 16 * c;
-      if (i < s.Tq && j < s.offset + i + 1)
+      const int i = first + ty + 16 * r, j = key + tx + 16 * c;
+      if (i < Tq && j < offset + i + 1)
         in.bias.grad[h * in.bias.head_stride + i * in.bias.row_stride + j] += total[r][c];
     }
 }

@@ -19,7 +19,7 @@ inline constexpr int kTensorTile = 64;  // queries of a block, 16 for each warp
 
 /// Rows first … of a head to shared memory, rounded.
 template <int rows, int width>
-__device__ void load_tile_bf16(Bf16Tile<rows, width>& to, const HeadRows& head, int64_t first) {
+__device__ void load_tile_bf16(Bf16Tile<rows, width>& to, const HeadRows& head, int first) {
   for (int unit = threadIdx.x; unit < rows * (width / 4); unit += kTensorThreads) {
     const int row = unit / (width / 4), d = unit % (width / 4) * 4;
     const Four x = head.four(first + row, d);
@@ -78,7 +78,7 @@ struct ForwardBf16Shared {
 };
 
 template <int width>
-__global__ void __launch_bounds__(kTensorThreads)
+__global__ void __launch_bounds__(kTensorThreads, 1)
     attention_forward_bf16(real* y, real* lse, const real* q, const real* k, const real* v,
                            BiasView bias, AttentionSizes s, bool fours) {
   constexpr int kKeys = kTensorTile;
@@ -87,11 +87,12 @@ __global__ void __launch_bounds__(kTensorThreads)
   const int lane = threadIdx.x % kWarp, warp_row = threadIdx.x / kWarp * 16;
   const int64_t h = blockIdx.y, b = blockIdx.z;
   // Later tiles see more keys: they start first, so that the device is busy to the end.
-  const int64_t first = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kTensorTile;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kTensorTile;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(k, b, h, s.Tk, s, fours), values(v, b, h, s.Tk, s, fours);
-  const int64_t oldest = visible_keys(s.offset + first, window).begin;
-  const int64_t end = s.offset + min(first + kTensorTile, s.Tq);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int oldest = visible_keys(offset + first, window).begin;
+  const int end = offset + min(first + kTensorTile, Tq);
 
   WarpRows<width> queries;
   load_tile_bf16<kTensorTile, width>(shared->k, HeadRows(q, b, h, s.Tq, s, fours), first);
@@ -102,7 +103,7 @@ __global__ void __launch_bounds__(kTensorThreads)
   const QueryRow rows[2] = {QueryRow(first + warp_row + lane / 4, h, bias, s, window),
                             QueryRow(first + warp_row + lane / 4 + 8, h, bias, s, window)};
   float mixed[width / 8][4] = {}, largest[2] = {-kInfinity, -kInfinity}, total[2] = {};
-  for (int64_t key = oldest; key < end; key += kKeys) {
+  for (int key = oldest; key < end; key += kKeys) {
     __syncthreads();  // all are done with the tiles of the step before
     load_tile_bf16<kKeys, width>(shared->k, keys, key);
     load_tile_bf16<kKeys, width>(shared->v, values, key);
@@ -117,7 +118,7 @@ __global__ void __launch_bounds__(kTensorThreads)
 #pragma unroll
         for (int j = 0; j < 2; ++j) {
           float& score = p[n][2 * r + j];
-          const int64_t at = key + n * 8 + lane % 4 * 2 + j;
+          const int at = key + n * 8 + lane % 4 * 2 + j;
           score = rows[r].sees(at) ? rows[r].score(score, at, s.scale) : -kInfinity;
           top = Largest::of(score, top);
         }
@@ -145,7 +146,7 @@ __global__ void __launch_bounds__(kTensorThreads)
   }
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const int64_t i = first + warp_row + lane / 4 + 8 * r;
+    const int i = first + warp_row + lane / 4 + 8 * r;
     if (i >= s.Tq) continue;
     real* to = y + ((b * s.Tq + i) * s.H + h) * s.D;
     const float inverse = 1 / total[r];

@@ -24,7 +24,7 @@ struct ForwardShared {
 };
 
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads)
+__global__ void __launch_bounds__(kAttentionThreads, 1)
     attention_forward(real* y, real* lse, const real* q, const real* k, const real* v,
                       BiasView bias, AttentionSizes s, bool fours) {
   constexpr int kTile = kTileRows<width>, kRows = kTile / 16, kColumns = kTile / 16;
@@ -33,17 +33,18 @@ __global__ void __launch_bounds__(kAttentionThreads)
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.y, b = blockIdx.z;
   // Later tiles see more keys: they start first, so that the device is busy to the end.
-  const int64_t first = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * kTile;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kTile;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows queries(q, b, h, s.Tq, s, fours), keys(k, b, h, s.Tk, s, fours),
       values(v, b, h, s.Tk, s, fours);
-  const int64_t oldest = visible_keys(s.offset + first, window).begin;
-  const int64_t end = s.offset + min(first + kTile, s.Tq);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int oldest = visible_keys(offset + first, window).begin;
+  const int end = offset + min(first + kTile, Tq);
 
   real mixed[kRows][width / 16] = {}, largest[kRows], total[kRows] = {};
   for (int r = 0; r < kRows; ++r) largest[r] = -kInfinity;
   load_tile<kTile, width>(shared->q, queries, first);
-  for (int64_t key = oldest; key < end; key += kTile) {
+  for (int key = oldest; key < end; key += kTile) {
     __syncthreads();  // all are done with the tiles of the step before
     load_tile<kTile, width>(shared->k, keys, key);
     load_tile<kTile, width>(shared->v, values, key);
@@ -57,7 +58,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
       real top = largest[r];
 #pragma unroll
       for (int c = 0; c < kColumns; ++c) {
-        const int64_t j = key + tx + 16 * c;
+        const int j = key + tx + 16 * c;
         p[r][c] = row.sees(j) ? row.score(p[r][c], j, s.scale) : -kInfinity;
         top = Largest::of(p[r][c], top);
       }
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
     weigh_rows<kTile, kTile, width>(mixed, shared->p, shared->v, tx, ty);
   }
   for (int r = 0; r < kRows; ++r) {
-    const int64_t i = first + ty + 16 * r;
+    const int i = first + ty + 16 * r;
     if (i >= s.Tq) continue;
     real* to = y + ((b * s.Tq + i) * s.H + h) * s.D;
     for (int g = 0; g < Columns<width>::kGroups; ++g)

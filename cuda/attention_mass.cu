@@ -25,31 +25,32 @@ __global__ void __launch_bounds__(kAttentionThreads)
   DYN_SHARED(MassShared<width>, shared);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.y, b = first_sequence + blockIdx.z;
-  const int64_t first = first_query + static_cast<int64_t>(blockIdx.x) * kQueries;
-  const int64_t window = s.windows ? s.windows[h] : 0;
+  const int first = static_cast<int>(first_query) + static_cast<int>(blockIdx.x) * kQueries;
+  const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(k, b, h, s.Tk, s, fours);
-  const int64_t oldest = visible_keys(s.offset + first, window).begin;
-  const int64_t end = s.offset + min(first + kQueries, s.Tq);
+  const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
+  const int oldest = visible_keys(offset + first, window).begin;
+  const int end = offset + min(first + kQueries, Tq);
   const int64_t tile = (blockIdx.z * s.H + h) * gridDim.x + blockIdx.x;
   real* const sums = by_distance + tile * s.Tk;
 
   double nats = 0;
   load_tile<kQueries, width>(shared->q, HeadRows(q, b, h, s.Tq, s, fours), first);
-  for (int64_t key = oldest; key < end; key += kKeys) {
+  for (int key = oldest; key < end; key += kKeys) {
     __syncthreads();
     load_tile<kKeys, width>(shared->k, keys, key);
     __syncthreads();
     real p[kQueries / 16][kKeys / 16] = {};
     multiply_rows<kQueries, kKeys, width>(p, shared->q, shared->k, tx, ty);
     for (int r = 0; r < kQueries / 16; ++r) {
-      const int64_t i = first + ty + 16 * r;
+      const int i = first + ty + 16 * r;
       const QueryRow row(i, h, bias, s, window);
       const real log_total = lse[(b * s.H + h) * s.Tq + (i < s.Tq ? i : 0)];
       for (int c = 0; c < kKeys / 16; ++c) {
-        const int64_t j = key + tx + 16 * c;
-        const real log_p =
-            row.score(row.sees(j) ? p[r][c] : 0, j < s.Tk ? j : 0, s.scale) - log_total;
-        const real mass = i < s.Tq && row.sees(j) ? std::exp(log_p) : real(0);
+        const int j = key + tx + 16 * c;
+        const bool seen = i < s.Tq && row.sees(j);
+        const real log_p = seen ? row.score(p[r][c], j, s.scale) - log_total : real(0);
+        const real mass = seen ? std::exp(log_p) : real(0);
         if (mass > 0) nats -= mass * log_p;  // windows and distance make many of them 0
         shared->p[ty + 16 * r][tx + 16 * c] = mass;
       }
@@ -57,7 +58,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
     __syncthreads();
     if (threadIdx.x < kQueries + kKeys - 1) {
       const int number = threadIdx.x;
-      const int64_t distance = s.offset + first - key + number - (kKeys - 1);
+      const int distance = offset + first - key + number - (kKeys - 1);
       const real sum = diagonal_sum<kQueries, kKeys>(shared->p, number);
       if (distance >= 0 && distance < s.Tk) sums[distance] += sum;
     }

@@ -14,33 +14,33 @@ namespace farsight {
 inline constexpr int kAttentionThreads = 256;
 inline constexpr int kPadding = 4;
 
-/// A half-open range of keys.
+/// A half-open range of keys. Positions in a sequence fit 32 bits, and registers are dear.
 struct KeyRange {
-  int64_t begin, end;
+  int begin, end;
 };
 
 /// The keys that the query at `position` attends to; window 0 = all before it.
-__device__ inline KeyRange visible_keys(int64_t position, int64_t window) {
+__device__ inline KeyRange visible_keys(int position, int window) {
   return {window > 0 && position - window + 1 > 0 ? position - window + 1 : 0, position + 1};
 }
 
 /// Where one head of one sequence lies: element (row, d) at [row * stride + d].
 struct HeadRows {
   const real* from;
-  int64_t stride, rows;
-  int D;
+  int64_t stride;
+  int rows, D;
   bool fours;
 
   __device__ HeadRows(const real* x, int64_t b, int64_t h, int64_t T, const AttentionSizes& s,
                       bool fours)
       : from(x + (b * T * s.H + h) * s.D),
         stride(s.H * s.D),
-        rows(T),
+        rows(static_cast<int>(T)),
         D(static_cast<int>(s.D)),
         fours(fours) {}
 
   /// Four neighbours in a row; zeros beyond the head's width or the last row.
-  __device__ Four four(int64_t row, int d) const {
+  __device__ Four four(int row, int d) const {
     Four x{{0, 0, 0, 0}};
     if (row >= rows) return x;
     const real* at = from + row * stride + d;
@@ -56,7 +56,7 @@ using PaddedTile = real[rows][columns + kPadding];
 
 /// Rows first … of a head to shared memory.
 template <int rows, int width>
-__device__ void load_tile(PaddedTile<rows, width>& to, const HeadRows& head, int64_t first) {
+__device__ void load_tile(PaddedTile<rows, width>& to, const HeadRows& head, int first) {
   for (int unit = threadIdx.x; unit < rows * (width / 4); unit += kAttentionThreads) {
     const int row = unit / (width / 4), d = unit % (width / 4) * 4;
     store_four(&to[row][d], head.four(first + row, d));
@@ -140,15 +140,14 @@ struct QueryRow {
   const real* bias;
 
   /// Rows behind the last stand for the last one: what they make is thrown away.
-  __device__ QueryRow(int64_t i, int64_t h, const BiasView& view, const AttentionSizes& s,
-                      int64_t window) {
-    i = i < s.Tq ? i : s.Tq - 1;
-    keys = visible_keys(s.offset + i, window);
+  __device__ QueryRow(int i, int64_t h, const BiasView& view, const AttentionSizes& s, int window) {
+    i = i < s.Tq ? i : static_cast<int>(s.Tq) - 1;
+    keys = visible_keys(static_cast<int>(s.offset) + i, window);
     bias = view.base ? view.base + h * view.head_stride + i * view.row_stride : nullptr;
   }
 
-  __device__ bool sees(int64_t key) const { return key >= keys.begin && key < keys.end; }
-  __device__ real score(real product, int64_t key, real scale) const {
+  __device__ bool sees(int key) const { return key >= keys.begin && key < keys.end; }
+  __device__ real score(real product, int key, real scale) const {
     return scale * product + (bias ? bias[key] : real(0));
   }
 };

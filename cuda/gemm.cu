@@ -58,7 +58,8 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
   const bool large = kHasLarge && blocks_of(M, 128) * blocks_of(N, 128) >= processors;
   const int64_t tile = large ? 128 : 64;
   const int64_t tiles = blocks_of(M, tile) * blocks_of(N, tile);
-  check(blocks_of(N, tile) <= 65535, "a matrix product of ", M, " x ", N, " x ", K,
+  check(blocks_of(N, tile) <= 65535 && std::max({M, N, K}) < (int64_t{1} << 30),
+        "a matrix product of ", M, " x ", N, " x ", K,
         " is larger than a grid; use a smaller model");
 
   // Two blocks for each processor keep it busy; a split of less than 256 is not worth its sum.
@@ -71,12 +72,12 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
   Product p{used > 1 ? partial.data() : c,
             a,
             b,
-            M,
-            N,
-            K,
+            static_cast<int>(M),
+            static_cast<int>(N),
+            static_cast<int>(K),
             alpha,
             used > 1 ? 0 : beta,
-            k_per_split,
+            static_cast<int>(k_per_split),
             (ta ? M : K) % 4 == 0 && aligned(a),
             (tb ? K : N) % 4 == 0 && aligned(b),
             false};

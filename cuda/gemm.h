@@ -10,19 +10,19 @@ namespace farsight {
 struct Product {
   real* c;
   const real *a, *b;
-  int64_t M, N, K;
+  int M, N, K;  // 32 bits, since registers are dear
   real alpha, beta;
-  int64_t k_per_split;
+  int k_per_split;
   bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
 
-  __device__ int64_t k_begin() const { return blockIdx.z * k_per_split; }
-  __device__ int64_t k_end() const { return min(K, k_begin() + k_per_split); }
+  __device__ int k_begin() const { return static_cast<int>(blockIdx.z) * k_per_split; }
+  __device__ int k_end() const { return min(K, k_begin() + k_per_split); }
 };
 
 /// Four neighbours of a row-major matrix with rows of `stride`, of which (row, column) is the
 /// first; zeros beyond (row_end, column_end).
-__device__ inline Four fetch_four(const real* from, int64_t stride, int64_t row, int64_t row_end,
-                                  int64_t column, int64_t column_end, bool fours) {
+__device__ inline Four fetch_four(const real* from, int64_t stride, int row, int row_end,
+                                  int column, int column_end, bool fours) {
   Four x{{0, 0, 0, 0}};
   if (row >= row_end) return x;
   const real* at = from + row * stride + column;
@@ -34,9 +34,9 @@ __device__ inline Four fetch_four(const real* from, int64_t stride, int64_t row,
 
 /// c = alpha * x + beta * c for `count` neighbours of a row of c that start at `column`.
 template <int count>
-__device__ void store_product(const Product& p, int64_t row, int64_t column, const real* x) {
+__device__ void store_product(const Product& p, int row, int column, const real* x) {
   if (row >= p.M) return;
-  real* to = p.c + (blockIdx.z * p.M + row) * p.N + column;
+  real* to = p.c + (static_cast<int64_t>(blockIdx.z) * p.M + row) * p.N + column;
   if (p.c_fours && column + count <= p.N) {
     auto& all = *reinterpret_cast<Neighbours<count>*>(to);
     Neighbours<count> y{};

@@ -28,11 +28,11 @@ struct TensorLoader {
   using Tile = Bf16[kRows][kStride];
 
   const real* from;
-  int64_t extent, first;  // of the operand's other index: its end, and where the tile begins
+  int extent, first;  // of the operand's other index: its end, and where the tile begins
   int64_t stride;
   bool fours;
 
-  __device__ void fetch(Four (&x)[kCount], int64_t k, int64_t k_end) const {
+  __device__ void fetch(Four (&x)[kCount], int k, int k_end) const {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       const int unit = threadIdx.x + i * threads, row = unit / kFours, column = unit % kFours * 4;
@@ -73,14 +73,14 @@ using SmallTensorShape = TensorShape<64, 32, 32>;
 /// Stores a warp's part of the product, which begins at (row, column). Of each fragment a lane
 /// holds two neighbours in row lane / 4 and two in the row 8 below.
 template <class S>
-__device__ void store_fragments(const Product& p, int64_t row, int64_t column,
+__device__ void store_fragments(const Product& p, int row, int column,
                                 const float (&sum)[S::kWarpM / 16][S::kWarpN / 8][4]) {
   const int lane = threadIdx.x % kWarp;
 #pragma unroll
   for (int i = 0; i < S::kWarpM / 16; ++i)
 #pragma unroll
     for (int j = 0; j < S::kWarpN / 8; ++j) {
-      const int64_t m = row + i * 16 + lane / 4, n = column + j * 8 + lane % 4 * 2;
+      const int m = row + i * 16 + lane / 4, n = column + j * 8 + lane % 4 * 2;
       store_product<2>(p, m, n, &sum[i][j][0]);
       store_product<2>(p, m + 8, n, &sum[i][j][2]);
     }
@@ -96,11 +96,11 @@ __global__ void __launch_bounds__(S::kThreads) bf16_gemm(Product p) {
   const int warp = threadIdx.x / kWarp;
   const int warp_row = warp / (S::kTile / S::kWarpN) * S::kWarpM;
   const int warp_column = warp % (S::kTile / S::kWarpN) * S::kWarpN;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * S::kTile;
-  const int64_t column = static_cast<int64_t>(blockIdx.y) * S::kTile;
+  const int row = static_cast<int>(blockIdx.x) * S::kTile;
+  const int column = static_cast<int>(blockIdx.y) * S::kTile;
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};
   const LoadB load_b{p.b, p.N, column, b_along_k ? p.K : p.N, p.b_fours};
-  const int64_t k_begin = p.k_begin(), k_end = p.k_end();
+  const int k_begin = p.k_begin(), k_end = p.k_end();
 
   float sum[kM][kN][4] = {};
   Four next_a[LoadA::kCount], next_b[LoadB::kCount];
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(S::kThreads) bf16_gemm(Product p) {
   LoadB::store(b_tiles[0], next_b);
   __syncthreads();
   int buffer = 0;
-  for (int64_t k = k_begin; k < k_end; k += LoadA::kDepth) {
+  for (int k = k_begin; k < k_end; k += LoadA::kDepth) {
     const bool more = k + LoadA::kDepth < k_end;
     if (more) {
       load_a.fetch(next_a, k + LoadA::kDepth, k_end);

@@ -25,7 +25,7 @@ struct SimtLoader {
   using Tile = real[depth][tile + 4];
 
   const real* from;
-  int64_t extent, first;  // of the operand's other index: its end, and where the tile begins
+  int extent, first;  // of the operand's other index: its end, and where the tile begins
   int64_t stride;
   bool fours;
 
@@ -36,9 +36,9 @@ struct SimtLoader {
     return along_k ? threadIdx.x / (depth / 4) : threadIdx.x % (tile / 4) * 4;
   }
 
-  __device__ Four fetch(int64_t k, int64_t k_end) const {
+  __device__ Four fetch(int k, int k_end) const {
     k += k_of_thread();
-    const int64_t other = first + other_of_thread();
+    const int other = first + other_of_thread();
     return along_k ? fetch_four(from, stride, other, extent, k, k_end, fours)
                    : fetch_four(from, stride, k, k_end, other, extent, fours);
   }
@@ -61,18 +61,18 @@ __global__ void __launch_bounds__(kSimtThreads, 2) simt_gemm(Product p) {
   SHARED(b_tiles, typename LoadB::Tile[2]);
   constexpr int kGroups = tile / 64;  // groups of four rows (and columns) of a thread, 64 apart
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * tile;
-  const int64_t column = static_cast<int64_t>(blockIdx.y) * tile;
+  const int row = static_cast<int>(blockIdx.x) * tile;
+  const int column = static_cast<int>(blockIdx.y) * tile;
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};
   const LoadB load_b{p.b, p.N, column, b_along_k ? p.K : p.N, p.b_fours};
-  const int64_t k_begin = p.k_begin(), k_end = p.k_end();
+  const int k_begin = p.k_begin(), k_end = p.k_end();
 
   real sum[4 * kGroups][4 * kGroups] = {};
   LoadA::store(a_tiles[0], load_a.fetch(k_begin, k_end));
   LoadB::store(b_tiles[0], load_b.fetch(k_begin, k_end));
   __syncthreads();
   int buffer = 0;
-  for (int64_t k = k_begin; k < k_end; k += depth) {
+  for (int k = k_begin; k < k_end; k += depth) {
     const bool more = k + depth < k_end;
     Four next_a, next_b;
     if (more) {

@@ -22,17 +22,17 @@ struct AsyncLoader {
   using Tile = real[kRows][kStride];
 
   const real* from;
-  int64_t extent, first;  // of the operand's other index: its end, and where the tile begins
+  int extent, first;  // of the operand's other index: its end, and where the tile begins
   int64_t stride;
   bool fours;
 
   /// Starts the copies of the step at k.
-  __device__ void start(Tile& to, int64_t k, int64_t k_end) const {
+  __device__ void start(Tile& to, int k, int k_end) const {
 #pragma unroll
     for (int unit = threadIdx.x; unit < kRows * kFours; unit += threads) {
       const int row = unit / kFours, column = unit % kFours * 4;
-      const int64_t m = (along_k ? first : k) + row, n = (along_k ? k : first) + column;
-      const int64_t m_end = along_k ? extent : k_end, n_end = along_k ? k_end : extent;
+      const int m = (along_k ? first : k) + row, n = (along_k ? k : first) + column;
+      const int m_end = along_k ? extent : k_end, n_end = along_k ? k_end : extent;
       if (fours && (m >= m_end || n >= n_end || n + 4 <= n_end)) {
         const bool valid = m < m_end && n < n_end;
         gpu::cp_async16(&to[row][column], valid ? from + m * stride + n : from, valid);
@@ -66,13 +66,13 @@ __global__ void __launch_bounds__(S::kThreads) tf32_gemm(Product p) {
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int warp_row = warp / (S::kTile / S::kWarpN) * S::kWarpM;
   const int warp_column = warp % (S::kTile / S::kWarpN) * S::kWarpN;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * S::kTile;
-  const int64_t column = static_cast<int64_t>(blockIdx.y) * S::kTile;
+  const int row = static_cast<int>(blockIdx.x) * S::kTile;
+  const int column = static_cast<int>(blockIdx.y) * S::kTile;
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};
   const LoadB load_b{p.b, p.N, column, b_along_k ? p.K : p.N, p.b_fours};
-  const int64_t k_begin = p.k_begin(), k_end = p.k_end();
-  const auto start = [&](int64_t step) {
-    const int64_t k = k_begin + step * LoadA::kDepth;
+  const int k_begin = p.k_begin(), k_end = p.k_end();
+  const auto start = [&](int step) {
+    const int k = k_begin + step * LoadA::kDepth;
     if (k < k_end) {
       load_a.start(stages[step % kTf32Stages].a, k, k_end);
       load_b.start(stages[step % kTf32Stages].b, k, k_end);
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(S::kThreads) tf32_gemm(Product p) {
 
   float sum[kM][kN][4] = {};
   for (int step = 0; step < kTf32Stages - 1; ++step) start(step);
-  for (int64_t step = 0; k_begin + step * LoadA::kDepth < k_end; ++step) {
+  for (int step = 0; k_begin + step * LoadA::kDepth < k_end; ++step) {
     gpu::cp_async_wait<kTf32Stages - 2>();
     // This step's numbers are there for all, and all are done with the stage that is filled next.
     __syncthreads();

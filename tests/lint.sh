@@ -16,7 +16,8 @@ report() {
   done
 }
 
-sources() { find core nn train cuda data tests \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) \
+sources() { find core nn train cuda data docs tests \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o \
+  -name '*.cuh' \) \
   2>/dev/null | sort; }
 in_folder() { sources | grep "^$1/"; }
 
@@ -41,7 +42,7 @@ for file in nn/position/*.cpp; do
   done
 done
 
-sources | grep -vE '^cuda/|^tests/cuda' | xargs grep -nHE '__CUDA|__global__|WITH_CUDA' |
+sources | grep -vE '^(cuda|docs|tests/cuda)' | xargs grep -nHE '__CUDA|__global__|WITH_CUDA' |
   report 'CUDA belongs into cuda/'
 grep -nHE -- '^[^#]*(-ffast-math|-Ofast)' Makefile | report 'inexact arithmetic is not for this project'
 

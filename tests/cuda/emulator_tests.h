@@ -137,5 +137,6 @@ inline __global__ void touch(float* y, const float* x, int64_t to, int64_t from)
 
 inline __global__ void write_shared(int at) {
   SHARED(values, float[10]);
-  values[at] = 1;
+  float* const first = values;
+  first[at] = 1;
 }

@@ -44,6 +44,8 @@ void check_cases(const std::vector<Case>& cases) {
   if (sizeof(real) == 4) precisions.push_back(Precision::kBf16);
   for (const Precision precision : precisions) {
     for (const Case& c : cases) {
+      // In double, which serves these tests alone, tiles of wide heads do not fit shared memory.
+      if (sizeof(real) == 8 && c.D > 64) continue;
       const auto expected = results_of(c, cpu_backend());
       device.set_precision(precision);
       const auto got = results_of(c, device);
@@ -53,9 +55,11 @@ void check_cases(const std::vector<Case>& cases) {
         INFO("B " << c.B << ", Tq " << c.Tq << ", Tk " << c.Tk << ", H " << c.H << ", D " << c.D
                   << ", bias " << c.bias << ", precision " << static_cast<int>(precision)
                   << ", result " << i);
-        // bf16 keeps 8 bits of each factor: scores of this size err by some 2^-7.
-        CHECK(difference(got[i], expected[i]) <
-              (precision == Precision::kFp32 ? 2 * kRounding : 0.02));
+        // bf16 keeps 8 bits of each factor, which shows in sums of D products of normal numbers.
+        const double allowed = precision == Precision::kFp32
+                                   ? 2 * kRounding
+                                   : std::max(0.02, std::sqrt(static_cast<double>(c.D)) / 128);
+        CHECK(difference(got[i], expected[i]) < allowed);
       }
     }
   }
@@ -86,6 +90,14 @@ TEST_CASE("cuda: attention of every head width") {
                {1, 33, 70, 1, 64, {9}, 'd'},
                {1, 40, 40, 1, 96, {}, 'n'},
                {1, 34, 34, 1, 128, {}, 'r'}});
+}
+
+TEST_CASE("cuda: attention of many shapes", "[.][full]") {
+  for (const int64_t Tq : {1, 31, 33, 127, 129})
+    for (const int64_t before : {0, 1, 63, 100})
+      for (const int64_t D : {5, 32, 64, 72})
+        for (const char bias : {'n', 'r', 'd'})
+          check_cases({{1, Tq, Tq + before, 2, D, {0, 37}, bias}});
 }
 
 TEST_CASE("cuda: heads that are too wide are refused") {

@@ -99,6 +99,20 @@ TEST_CASE("cuda: products of awkward shapes") {
   }
 }
 
+TEST_CASE("cuda: products of many shapes", "[.][full]") {
+  const int64_t lengths[] = {1, 31, 33, 64, 127, 129};
+  for (const Precision precision : precisions())
+    for (const int64_t M : lengths)
+      for (const int64_t N : lengths)
+        for (const int64_t K : lengths)
+          for (const bool ta : {false, true})
+            for (const bool tb : {false, true}) {
+              INFO(M << " x " << N << " x " << K << ", ta " << ta << ", tb " << tb << ", precision "
+                     << static_cast<int>(precision));
+              CHECK(product_error({M, N, K}, ta, tb, real(0.3), precision) < allowed(precision));
+            }
+}
+
 TEST_CASE("cuda: products from addresses that are not aligned") {
   for (const Precision precision : precisions())
     for (const bool ta : {false, true})

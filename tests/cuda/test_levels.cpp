@@ -1,7 +1,6 @@
 // The kernels of docs/kernels.md, level by level, against plain loops.
-#include "docs/kernels/levels.h"
-
 #include "core/attention.h"
+#include "docs/kernels/levels.h"
 #include "tests/catch.h"
 #include "tests/cuda/compare.h"
 

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Plants one bug after another in the CUDA kernels and demands that the tests on the emulator find each:
+# a check of the checks. `make test-cuda-mutations` runs it.
+set -u
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+found=0 missed=0
+
+# A file of cuda/, an expression for sed that changes it, and the .cu that is to be compiled.
+plant() {
+  local file=$1 change=$2 unit=$3 object log=$folder/log
+  rm -rf "$folder/cuda"
+  cp -r cuda "$folder/cuda"
+  sed -i "$change" "$folder/cuda/$file"
+  if cmp -s "cuda/$file" "$folder/cuda/$file"; then
+    echo "MISSED  $file: $change: changes nothing; adapt it to the code"
+    missed=$((missed + 1))
+    return
+  fi
+  object=$BUILD/emulated/float/cuda/$unit.o
+  # shellcheck disable=SC2086
+  $CXX -I"$folder" $FLAGS -x c++ -c "$folder/cuda/$unit.cu" -o "$folder/unit.o" &&
+    $CXX -o "$folder/tests" "$folder/unit.o" ${OBJECTS/"$object"/} $LIBS || exit 1
+  if timeout 120 "$folder/tests" '~[emulator]~[full]' >"$log" 2>&1; then
+    echo "MISSED  $file: $change"
+    missed=$((missed + 1))
+  else
+    echo "found   $file: $change"
+    grep -m 1 -oE 'emulator: [a-z ]*' "$log" | sed 's/^/        /'
+    found=$((found + 1))
+  fi
+}
+
+# Barriers that are missing.
+plant gemm_simt.cuh '/LoadB::store(b_tiles\[buffer\], next_b);/{n;d}' gemm
+plant gemm_bf16.cuh '/LoadB::store(b_tiles\[buffer\], next_b);/{n;d}' gemm
+plant gemm_tf32.cuh '/__syncthreads();/d' gemm
+plant gemm_tf32.cuh 's/cp_async_wait<kTf32Stages - 2>/cp_async_wait<kTf32Stages - 1>/' gemm
+plant attention_fp32.cuh '/all are done with the tiles/d' attention
+plant attention_fp32.cuh "/the probabilities take the keys' place/d" attention
+plant attention_bf16.cuh '/all are done with the tiles/d' attention
+plant rows.cu '/__syncthreads();/d' rows
+plant norm.cu '/__syncthreads();/d' norm
+plant kernel.h '/__syncthreads();/d' loss
+# Memory that is not one's own.
+plant attention_tile.cuh 's/if (row >= rows) return x;//' attention
+plant gemm.h 's/if (row >= row_end) return x;//' gemm
+plant elementwise.cu 's/first + 4 <= n/first < n/' elementwise
+plant norm.cu 's/min(N, first + rows)/first + rows/' norm
+# Arithmetic.
+plant attention_tile.cuh 's/position - window + 1 > 0 ? position - window + 1/position - window > 0 ? position - window/' attention
+plant attention_fp32.cuh 's/total\[r\] \* shrink + /total[r] + /' attention
+plant attention_bf16.cuh 's/mixed\[d\]\[2 \* r\] \*= shrink;//' attention
+plant attention_backward_fp32.cuh 's/(ds\[r\]\[c\] - delta)/ds[r][c]/' attention_backward
+plant attention_backward_bf16.cuh 's/(ds\[n\]\[e\] - delta\[r\])/ds[n][e]/' attention_backward
+plant fragments.cuh 's/lane % 8 + lane \/ 16 \* 8\]\[k/lane % 16][k/' gemm
+plant optimizer.cu 's/(1 - beta2) \* gradient \* gradient/(1 - beta2) * gradient/' optimizer
+plant loss.cu 's/v == target ? 1 : 0/0/' loss
+plant rows.cu 's/id \/ kWarp == owned/id \/ kWarp <= owned/' rows
+plant cache.cu 's/(first + t) % capacity/t % capacity/' cache
+plant rotation.cu 's/direction \* table/table/' rotation
+# Sums whose order is left to chance.
+plant attention_backward_fp32.cuh 's/sums\[distance\] += sum;/atomicAdd(\&sums[distance % 7], sum);/' attention_backward
+
+echo "$found found, $missed missed"
+[ "$missed" = 0 ]

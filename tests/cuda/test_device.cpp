@@ -1,0 +1,87 @@
+// What goes wrong with devices: none, an old one, an old driver, no memory, a kernel that fails.
+// The emulator pretends all of these.
+#include "cuda/cuda_backend.h"
+#include "tests/catch.h"
+#include "tests/cuda/compare.h"
+#include "tests/cuda_emulator/emulator.h"
+#include "tests/small_model.h"
+#include "tests/temporary_folder.h"
+#include "train/checkpoint.h"
+
+namespace farsight {
+namespace {
+
+/// The emulator's options as they were, at the end of the scope.
+struct Restored {
+  ~Restored() { emulator::reset(); }
+};
+
+std::string opening_error() {
+  return error_of([] { CudaBackend backend; });
+}
+
+}  // namespace
+
+TEST_CASE("cuda: no device, an old one, an old driver") {
+  const Restored restored;
+  emulator::options().devices = 0;
+  CHECK(contains(opening_error(), "--device cuda: no GPU can be used"));
+  emulator::options().devices = 1;
+  emulator::options().major = 7;
+  CHECK(contains(opening_error(), "has compute capability 7.0, and 7.5 is needed"));
+  emulator::options().minor = 5;
+  CudaBackend turing;
+  turing.set_precision(Precision::kFp32);
+  CHECK(contains(error_of([&] { turing.set_precision(Precision::kBf16); }),
+                 "computes in fp32 only: tf32 and bf16 need compute capability 8.0"));
+  emulator::options().driver = 11080;
+  CHECK(contains(opening_error(), "the driver knows CUDA 11.8, this program was built with"));
+  emulator::options().driver = 0;
+  CHECK(contains(opening_error(), "no NVIDIA driver is installed"));
+}
+
+TEST_CASE("cuda: a run that the device cannot hold is refused before it starts") {
+  const Restored restored;
+  emulator::options().memory = emulator::allocated_bytes() + (size_t{32} << 20);
+  CudaBackend device;
+  const TemporaryFolder folder;
+  Config config = small_run("alibi");
+  config.out = (folder.path() / "run").string();
+  std::ostringstream said;
+  const std::string error =
+      error_of([&] { train(config, small_text(2000), nullptr, false, device, said); });
+  CHECK(contains(error, "this run needs about"));
+  CHECK(contains(error, "MiB and the device has 32 MiB"));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "run"));
+}
+
+TEST_CASE("cuda: memory that runs out while running") {
+  const Restored restored;
+  emulator::options().memory = emulator::allocated_bytes() + 1000;
+  CudaBackend device;
+  const std::string error = error_of([&] { Tensor::full({1000}, 1, device); });
+  CHECK(contains(error, "out of device memory: 0 MiB more were asked for, 0 MiB are free"));
+}
+
+TEST_CASE("cuda: a kernel that fails ends the run with its checkpoint intact") {
+  const Restored restored;
+  CudaBackend device;
+  const TemporaryFolder folder;
+  Config config = small_run("alibi");
+  config.out = (folder.path() / "run").string();
+  config.steps = 4;
+  std::ostringstream said;
+  REQUIRE(train(config, small_text(2000), nullptr, false, device, said));
+  const auto checkpoint = folder.path() / "run" / "checkpoint.safetensors";
+  config.steps = 8;
+  emulator::options().failing_launch = 300;
+  emulator::options().failing_error = cudaErrorIllegalAddress;
+  const std::string error =
+      error_of([&] { train(config, small_text(2000), nullptr, true, device, said); });
+  CHECK(contains(error, "cudaErrorIllegalAddress"));
+  CHECK(contains(error, "go on from the last checkpoint with --resume"));
+  emulator::reset();
+  CHECK(load_checkpoint(checkpoint, cpu_backend()).step >= 4);
+}
+
+}  // namespace farsight
