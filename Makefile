@@ -93,7 +93,7 @@ $(BUILD)/farsight: $(call float_objects,$(PROGRAM)) $(CUDA_OBJECTS)
 $(BUILD)/tests: $(call float_objects,$(TESTS))
 $(BUILD)/gradcheck: $(call double_objects,$(LIBRARY) $(DERIVATIVES))
 $(BUILD)/farsight $(BUILD)/tests $(BUILD)/gradcheck:
-	@echo "link     $@"
+	@echo "link     $@$(if $(NVCC)$(filter-out %farsight,$@),, (for the CPU alone: no nvcc in CUDA_HOME, PATH or /usr/local/cuda))"
 	@$(CXX) -o $@ $^ $(LIBS) $(CUDA_LIBS)
 
 $(BUILD)/float/%.o: %.cpp $(BUILD)/flags | found

@@ -19,7 +19,7 @@ plant() {
   fi
   object=$BUILD/emulated/float/cuda/$unit.o
   # shellcheck disable=SC2086
-  $CXX -I"$folder" $FLAGS -x c++ -c "$folder/cuda/$unit.cu" -o "$folder/unit.o" &&
+  $CXX -I"$folder" $FLAGS -w -x c++ -c "$folder/cuda/$unit.cu" -o "$folder/unit.o" &&
     $CXX -o "$folder/tests" "$folder/unit.o" ${OBJECTS/"$object"/} $LIBS || exit 1
   if timeout 120 "$folder/tests" '~[emulator]~[full]' >"$log" 2>&1; then
     echo "MISSED  $file: $change"
