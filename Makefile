@@ -182,7 +182,7 @@ $(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda-flags
 	@$(NVCC) $(NVCC_FLAGS) -Xptxas -v -MMD -MP -c $< -o $@ 2>$@.log || { cat $@.log; exit 1; }
 	@! grep warning $@.log
 
--include $(patsubst %.o,%.d,$(CUDA_OBJECTS))
+-include $(patsubst %.cu,$(BUILD)/cuda/%.d,$(KERNELS))
 -include $(patsubst %.o,%.d,$(call float_objects,$(PROGRAM) $(TESTS)) \
                             $(call double_objects,$(LIBRARY) $(DERIVATIVES)))
 

@@ -30,8 +30,9 @@ class Pool {
   void give_back(void* data, size_t bytes) noexcept;
   /// Returns what nobody uses to the system.
   void trim();
-  /// Bytes taken from the system so far and not returned.
+  /// Bytes taken from the system so far and not returned; those of them that nobody uses.
   size_t held_bytes() const { return held_bytes_; }
+  size_t idle_bytes() const;
 
  private:
   Backend& backend_;
@@ -87,10 +88,11 @@ class Backend {
  public:
   virtual ~Backend() = default;
   Pool& pool() { return pool_; }
+  const Pool& pool() const { return pool_; }
 
   /// The device in a few words, for people.
   virtual std::string description() const = 0;
-  /// Bytes of memory that a job may hope for.
+  /// Bytes of memory that a job may hope for, those that idle in the pool among them.
   virtual size_t memory_bytes() const = 0;
   /// From now on; fp32 before. Throws Error if the device cannot.
   virtual void set_precision(Precision precision) = 0;
@@ -189,7 +191,8 @@ class Backend {
   virtual void sum(real* y, const real* x, int64_t n) = 0;
   /// y[0] = sum of x².
   virtual void sum_squares(real* y, const real* x, int64_t n) = 0;
-  /// One step on p with moments m, v; `norm_squared` (1) is the global gradient norm, squared.
+  /// One step on p with moments m, v; `norm_squared` (1) is the global gradient norm, squared. If
+  /// that is not finite, nothing changes.
   virtual void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
                      const AdamWStep& step) = 0;
 

@@ -42,6 +42,12 @@ void Pool::give_back(void* data, size_t bytes) noexcept {
   }
 }
 
+size_t Pool::idle_bytes() const {
+  size_t total = 0;
+  for (const auto& [bytes, free] : free_) total += bytes * free.size();
+  return total;
+}
+
 void Pool::trim() {
   for (auto& [bytes, free] : free_) {
     for (void* data : free) backend_.release(data, bytes);

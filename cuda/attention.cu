@@ -13,14 +13,13 @@ void CudaBackend::attention(real* y, real* lse, const real* q, const real* k, co
     const bool fours = s.D % 4 == 0 && aligned(q, k, v);
     if constexpr (std::is_same_v<real, float>) {
       if (precision_ == Precision::kBf16)
-        return queue_.start(
-            attention_forward_bf16<width>,
-            dim3(grid_x(s.Tq, kTensorTile), static_cast<unsigned>(s.H), static_cast<unsigned>(s.B)),
-            kTensorThreads, sizeof(ForwardBf16Shared<width>), y, lse, q, k, v, bias, s, fours);
+        return queue_.start(attention_forward_bf16<width>,
+                            dim3(grid_x(s.Tq, kTensorTile), grid_yz(s.H), grid_yz(s.B)),
+                            kTensorThreads, sizeof(ForwardBf16Shared<width>), y, lse, q, k, v, bias,
+                            s, fours);
     }
     queue_.start(attention_forward<width>,
-                 dim3(grid_x(s.Tq, kTileRows<width>), static_cast<unsigned>(s.H),
-                      static_cast<unsigned>(s.B)),
+                 dim3(grid_x(s.Tq, kTileRows<width>), grid_yz(s.H), grid_yz(s.B)),
                  kAttentionThreads, sizeof(ForwardShared<width>), y, lse, q, k, v, bias, s, fours);
   });
 }

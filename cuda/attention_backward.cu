@@ -6,6 +6,20 @@
 namespace farsight {
 namespace {
 
+/// delta (B, H, Tq) = Σ_d dy y. A warp per row.
+__global__ void __launch_bounds__(kAttentionThreads)
+    attention_delta(real* delta, const real* dy, const real* y, AttentionSizes s) {
+  constexpr int kWarps = kAttentionThreads / kWarp;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
+  if (row >= s.B * s.Tq * s.H) return;
+  real total = 0;
+  for (int64_t d = threadIdx.x % kWarp; d < s.D; d += kWarp)
+    total += dy[row * s.D + d] * y[row * s.D + d];
+  total = over_lanes<Sum>(total);
+  const int64_t h = row % s.H, i = row / s.H % s.Tq, b = row / s.H / s.Tq;
+  if (threadIdx.x % kWarp == 0) delta[(b * s.H + h) * s.Tq + i] = total;
+}
+
 /// The kernels of a precision for a padded head width, with what their launches need.
 struct BackwardKernels {
   void (*keys)(real*, real*, BackwardInputs);
@@ -43,35 +57,42 @@ void CudaBackend::attention_backward(real* dq, real* dk, real* dv, const real* d
   queue_.start(attention_delta, grid_x(s.B * s.H * s.Tq, kAttentionThreads / kWarp),
                kAttentionThreads, 0, delta.data(), dy, y, s);
   BackwardInputs in{dy, lse, delta.data(), q, k, v, bias, s, s.D % 4 == 0 && aligned(dy, q, k, v),
-                    0};
-  const auto heads = static_cast<unsigned>(s.H);
+                    0,  0};
+  const auto heads = grid_yz(s.H);
   with_head_width(s.D, [&](auto padded) {
     constexpr int width = padded;
     const BackwardKernels kernels = kernels_of<width>(precision_);
     if (dk || dv)
-      queue_.start(kernels.keys,
-                   dim3(grid_x(s.Tk, kernels.tile), heads, static_cast<unsigned>(s.B)),
+      queue_.start(kernels.keys, dim3(grid_x(s.Tk, kernels.tile), heads, grid_yz(s.B)),
                    kernels.threads, kernels.keys_shared, dk, dv, in);
 
     const bool relative = bias.grad && bias.row_stride == -1;
-    const int64_t tiles = blocks_of(s.Tq, kernels.tile), count = relative ? s.H * tiles * s.Tk : 0;
-    const int64_t at_once = relative ? sequences_at_once(s.B, count) : s.B;
-    Scratch<real> by_distance(at_once * count, *this);
-    for (int64_t b = 0; (dq || relative) && b < s.B; b += at_once) {
-      const int64_t sequences = std::min(at_once, s.B - b);
+    const auto queries = [&](int64_t b, int64_t sequences, int64_t tile, int64_t tiles,
+                             real* sums) {
       in.first_sequence = b;
-      if (relative) fill(by_distance.data(), 0, sequences * count);
-      queue_.start(kernels.queries, dim3(grid_x(tiles, 1), heads, static_cast<unsigned>(sequences)),
-                   kernels.threads, kernels.queries_shared, dq,
-                   relative ? by_distance.data() : nullptr, in);
-      // The view's element for query i and key j is grad[j - i], that is grad[offset - distance].
-      if (relative)
-        queue_.start(add_by_distance<-1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
-                     kAttentionThreads, 0, bias.grad + s.offset, bias.head_stride,
-                     by_distance.data(), sequences, s.H, tiles, s.Tk);
+      in.first_tile = static_cast<int>(tile);
+      queue_.start(kernels.queries, dim3(grid_x(tiles, 1), heads, grid_yz(sequences)),
+                   kernels.threads, kernels.queries_shared, dq, sums, in);
+    };
+    const int64_t all_tiles = blocks_of(s.Tq, kernels.tile);
+    if (relative) {
+      for_portions(s.B, all_tiles, s.H * s.Tk,
+                   [&](int64_t b, int64_t sequences, int64_t tile, int64_t tiles) {
+                     Scratch<real> sums(sequences * s.H * tiles * s.Tk, *this);
+                     fill(sums.data(), 0, sequences * s.H * tiles * s.Tk);
+                     queries(b, sequences, tile, tiles, sums.data());
+                     // The view's element for query i and key j is grad[j - i], that is grad[offset
+                     // - distance].
+                     queue_.start(add_by_distance<-1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
+                                  kAttentionThreads, 0, bias.grad + s.offset, bias.head_stride,
+                                  sums.data(), sequences, s.H, tiles, s.Tk);
+                   });
+    } else if (dq) {
+      queries(0, s.B, 0, all_tiles, nullptr);
     }
     if (bias.grad && !relative)
-      queue_.start(attention_backward_bias<width>,
+      queue_.start(precision_ == Precision::kBf16 ? attention_backward_bias<width, true>
+                                                  : attention_backward_bias<width, false>,
                    dim3(grid_x(s.Tk, kTileRows<width> / 2), grid_x(s.Tq, kTileRows<width>), heads),
                    kAttentionThreads, sizeof(QueriesShared<width>), in);
   });

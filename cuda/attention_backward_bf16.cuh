@@ -117,7 +117,7 @@ struct QueriesBf16Shared {
 };
 
 /// dq (may be null) of a tile of queries, and the block's sums of ds by distance (may be null):
-/// by_distance (sequences of the launch, H, tiles of queries, Tk), zero before.
+/// by_distance (sequences, H, tiles of queries, Tk), of the launch's alone; zero before.
 template <int width>
 __global__ void __launch_bounds__(kTensorThreads, 1)
     attention_backward_queries_bf16(real* dq, real* by_distance, BackwardInputs in) {
@@ -126,7 +126,8 @@ __global__ void __launch_bounds__(kTensorThreads, 1)
   DYN_SHARED(QueriesBf16Shared<width>, shared);
   const int lane = threadIdx.x % kWarp, warp_row = threadIdx.x / kWarp * 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x), first = tile * kTensorTile;
+  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x);  // of the launch's
+  const int first = (in.first_tile + tile) * kTensorTile;
   const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(in.k, b, h, s.Tk, s, in.fours), values(in.v, b, h, s.Tk, s, in.fours);
   const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);

@@ -22,21 +22,8 @@ struct BackwardInputs {
   AttentionSizes s;
   bool fours;
   int64_t first_sequence;  // of the launch
+  int first_tile;          // of queries, where a launch keeps these
 };
-
-/// delta (B, H, Tq) = Σ_d dy y. A warp per row.
-__global__ void __launch_bounds__(kAttentionThreads, 1)
-    attention_delta(real* delta, const real* dy, const real* y, AttentionSizes s) {
-  constexpr int kWarps = kAttentionThreads / kWarp;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
-  if (row >= s.B * s.Tq * s.H) return;
-  real total = 0;
-  for (int64_t d = threadIdx.x % kWarp; d < s.D; d += kWarp)
-    total += dy[row * s.D + d] * y[row * s.D + d];
-  total = over_lanes<Sum>(total);
-  const int64_t h = row % s.H, i = row / s.H % s.Tq, b = row / s.H / s.Tq;
-  if (threadIdx.x % kWarp == 0) delta[(b * s.H + h) * s.Tq + i] = total;
-}
 
 /// p and ds of a tile of queries from `first` and keys from `key`, in a thread's registers.
 template <int queries, int keys, int width>
@@ -148,7 +135,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
 }
 
 /// dq (may be null) of a tile of queries, and the block's sums of ds by distance (may be null):
-/// by_distance (sequences of the launch, H, tiles of queries, Tk), zero before.
+/// by_distance (sequences, H, tiles of queries, Tk), of the launch's alone; zero before.
 template <int width>
 __global__ void __launch_bounds__(kAttentionThreads, 1)
     attention_backward_queries(real* dq, real* by_distance, BackwardInputs in) {
@@ -158,7 +145,8 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
   DYN_SHARED(QueriesShared<width>, shared);
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
   const int64_t h = blockIdx.y, b = in.first_sequence + blockIdx.z;
-  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x), first = tile * kQueries;
+  const int tile = static_cast<int>(gridDim.x - 1 - blockIdx.x);  // of the launch's
+  const int first = (in.first_tile + tile) * kQueries;
   const int window = s.windows ? s.windows[h] : 0;
   const HeadRows keys(in.k, b, h, s.Tk, s, in.fours), values(in.v, b, h, s.Tk, s, in.fours);
   const int Tq = static_cast<int>(s.Tq), offset = static_cast<int>(s.offset);
@@ -196,7 +184,8 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
 }
 
 /// A dense bias' gradient in a tile of queries and keys, summed over all sequences in order.
-template <int width>
+/// `rounded`: lse and delta come from products in bf16.
+template <int width, bool rounded>
 __global__ void __launch_bounds__(kAttentionThreads, 1) attention_backward_bias(BackwardInputs in) {
   constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
@@ -214,10 +203,14 @@ __global__ void __launch_bounds__(kAttentionThreads, 1) attention_backward_bias(
   real total[kQueries / 16][kKeys / 16] = {};
   for (int64_t b = 0; b < s.B; ++b) {
     __syncthreads();
-    load_tile<kQueries, width>(shared->kept_a, HeadRows(in.q, b, h, s.Tq, s, in.fours), first);
-    load_tile<kQueries, width>(shared->kept_b, HeadRows(in.dy, b, h, s.Tq, s, in.fours), first);
-    load_tile<kKeys, width>(shared->streamed_a, HeadRows(in.k, b, h, s.Tk, s, in.fours), key);
-    load_tile<kKeys, width>(shared->streamed_b, HeadRows(in.v, b, h, s.Tk, s, in.fours), key);
+    load_tile<kQueries, width, rounded>(shared->kept_a, HeadRows(in.q, b, h, s.Tq, s, in.fours),
+                                        first);
+    load_tile<kQueries, width, rounded>(shared->kept_b, HeadRows(in.dy, b, h, s.Tq, s, in.fours),
+                                        first);
+    load_tile<kKeys, width, rounded>(shared->streamed_a, HeadRows(in.k, b, h, s.Tk, s, in.fours),
+                                     key);
+    load_tile<kKeys, width, rounded>(shared->streamed_b, HeadRows(in.v, b, h, s.Tk, s, in.fours),
+                                     key);
     __syncthreads();
     const Gradient gradient(in, b, h, window, first, key, shared->kept_a, shared->kept_b,
                             shared->streamed_a, shared->streamed_b, tx, ty);

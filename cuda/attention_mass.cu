@@ -1,7 +1,7 @@
 // Where attention goes: the probabilities p = e^(score - lse), computed again tile by tile and
 // summed by distance (see attention_tile.cuh), with the entropy of each row. Twin of
 // core/cpu/attention_mass.cpp.
-#include "cuda/attention_tile.cuh"
+#include "cuda/attention_fp32.cuh"
 #include "cuda/cuda_backend.h"
 
 namespace farsight {
@@ -85,26 +85,36 @@ void CudaBackend::attention_mass(real* mass, real* entropy, const real* lse, con
                                  int64_t first_query) {
   fill(mass, 0, s.H * s.Tk);
   fill(entropy, 0, s.H);
-  const auto heads = static_cast<unsigned>(s.H);
+  const auto heads = grid_yz(s.H);
   with_head_width(s.D, [&](auto padded) {
     constexpr int width = padded;
-    const int64_t tiles = blocks_of(s.Tq - first_query, kTileRows<width>);
-    const int64_t count = s.H * tiles * s.Tk, at_once = sequences_at_once(s.B, count);
-    Scratch<real> by_distance(at_once * count, *this);
-    Scratch<double> of_tiles(at_once * s.H * tiles, *this);
-    for (int64_t b = 0; b < s.B; b += at_once) {
-      const int64_t sequences = std::min(at_once, s.B - b);
-      fill(by_distance.data(), 0, sequences * count);
-      queue_.start(
-          mass_of_tile<width>, dim3(grid_x(tiles, 1), heads, static_cast<unsigned>(sequences)),
-          kAttentionThreads, sizeof(MassShared<width>), by_distance.data(), of_tiles.data(), lse, q,
-          k, bias, s, first_query, b, s.D % 4 == 0 && aligned(q, k));
-      queue_.start(add_by_distance<1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
-                   kAttentionThreads, 0, mass, s.Tk, by_distance.data(), sequences, s.H, tiles,
-                   s.Tk);
-      queue_.start(add_entropy, grid_x(s.H, kAttentionThreads), kAttentionThreads, 0, entropy,
-                   of_tiles.data(), sequences, s.H, tiles);
-    }
+    // Beside scores in fp32 the denominators of scores in bf16 would not do.
+    const bool again = precision_ == Precision::kBf16;
+    Scratch<real> mixed(again ? s.B * s.Tq * s.H * s.D : 0, *this);
+    Scratch<real> exact(again ? s.B * s.H * s.Tq : 0, *this);
+    const bool fours = s.D % 4 == 0 && aligned(q, k);
+    if (again)
+      queue_.start(attention_forward<width>,
+                   dim3(grid_x(s.Tq, kTileRows<width>), heads, grid_yz(s.B)), kAttentionThreads,
+                   sizeof(ForwardShared<width>), mixed.data(), exact.data(), q, k, k, bias, s,
+                   fours);
+    const real* const denominators = again ? exact.data() : lse;
+    for_portions(
+        s.B, blocks_of(s.Tq - first_query, kTileRows<width>), s.H * s.Tk,
+        [&](int64_t b, int64_t sequences, int64_t tile, int64_t tiles) {
+          const int64_t count = sequences * s.H * tiles;
+          Scratch<real> sums(count * s.Tk, *this);
+          Scratch<double> nats(count, *this);
+          fill(sums.data(), 0, count * s.Tk);
+          queue_.start(mass_of_tile<width>, dim3(grid_x(tiles, 1), heads, grid_yz(sequences)),
+                       kAttentionThreads, sizeof(MassShared<width>), sums.data(), nats.data(),
+                       denominators, q, k, bias, s, first_query + tile * kTileRows<width>, b,
+                       fours);
+          queue_.start(add_by_distance<1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
+                       kAttentionThreads, 0, mass, s.Tk, sums.data(), sequences, s.H, tiles, s.Tk);
+          queue_.start(add_entropy, grid_x(s.H, kAttentionThreads), kAttentionThreads, 0, entropy,
+                       nats.data(), sequences, s.H, tiles);
+        });
   });
 }
 

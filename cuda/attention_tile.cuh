@@ -7,6 +7,7 @@
 // with zeros, which change no product.
 #pragma once
 
+#include "cuda/bf16.h"
 #include "cuda/kernel.h"
 
 namespace farsight {
@@ -54,12 +55,16 @@ struct HeadRows {
 template <int rows, int columns>
 using PaddedTile = real[rows][columns + kPadding];
 
-/// Rows first … of a head to shared memory.
-template <int rows, int width>
+/// Rows first … of a head to shared memory, `rounded` to bf16 for those who go on from products of
+/// bf16.
+template <int rows, int width, bool rounded = false>
 __device__ void load_tile(PaddedTile<rows, width>& to, const HeadRows& head, int first) {
   for (int unit = threadIdx.x; unit < rows * (width / 4); unit += kAttentionThreads) {
     const int row = unit / (width / 4), d = unit % (width / 4) * 4;
-    store_four(&to[row][d], head.four(first + row, d));
+    Four x = head.four(first + row, d);
+    if constexpr (rounded)
+      for (real& value : x.v) value = through_bf16(value);
+    store_four(&to[row][d], x);
   }
 }
 
@@ -196,10 +201,17 @@ __global__ void __launch_bounds__(kAttentionThreads)
   to[h * head_stride + step * d] += static_cast<real>(total);
 }
 
-/// How many sequences a launch can do at once if each needs `count` numbers of scratch memory.
-inline int64_t sequences_at_once(int64_t B, int64_t count) {
-  constexpr int64_t kMost = int64_t{1} << 24;  // 64 MiB of floats
-  return std::clamp<int64_t>(kMost / std::max<int64_t>(count, 1), 1, B);
+/// Calls f(first sequence, sequences, first tile, tiles) for all sequences and tiles of queries, as
+/// many at once as let their sums by distance fit 64 MiB, one tile of one sequence at least.
+template <class F>
+void for_portions(int64_t B, int64_t tiles, int64_t sums_of_tile, const F& f) {
+  constexpr int64_t kMost = int64_t{1} << 24;
+  const int64_t fitting = std::max<int64_t>(1, kMost / std::max<int64_t>(1, sums_of_tile));
+  const int64_t tiles_at_once = std::min(tiles, fitting);
+  const int64_t at_once = std::max<int64_t>(1, std::min(B, fitting / tiles_at_once));
+  for (int64_t b = 0; b < B; b += at_once)
+    for (int64_t tile = 0; tile < tiles; tile += tiles_at_once)
+      f(b, std::min(at_once, B - b), tile, std::min(tiles_at_once, tiles - tile));
 }
 
 }  // namespace farsight

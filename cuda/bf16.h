@@ -20,6 +20,14 @@ __host__ __device__ inline uint32_t round_to_bf16(float x) {
   return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
 }
 
+/// The nearest bf16 as a float.
+__device__ inline float through_bf16(float x) {
+  const uint32_t bits = round_to_bf16(x) << 16;
+  float y;
+  memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
 /// Two neighbours in one register, the first in the lower half.
 __device__ inline uint32_t pack_bf16(float first, float second) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800

@@ -90,7 +90,9 @@ __global__ void __launch_bounds__(kThreads)
     }
     const real score = scale * over_lanes<Sum>(product) + (bias_row ? bias_row[i] : real(0));
     const real top = Largest::of(score, largest);
-    const real shrink = std::exp(largest - top), weight = std::exp(score - top);
+    // A warp that has seen only -infinity would make infinity - infinity.
+    const real base = top == -std::numeric_limits<real>::infinity() ? real(0) : top;
+    const real shrink = std::exp(largest - base), weight = std::exp(score - base);
     total = total * shrink + weight;
     for (int part = 0; part < kParts; ++part) {
       const int64_t d = lane + part * kWarp;
@@ -121,19 +123,19 @@ __global__ void __launch_bounds__(kThreads)
 
 void CudaBackend::cache_store(const HeadCache* caches, const real* k, const real* v, int64_t first,
                               int64_t B, int64_t T, int64_t H, int64_t D) {
+  if (B * T == 0) return;
   for_heads(caches, H, [&](const Rings& rings, unsigned count) {
-    queue_.start(store_rows, dim3(grid_x(T * D, kThreads), count, static_cast<unsigned>(B)),
-                 kThreads, 0, rings, k, v, first, T, H, D);
+    queue_.start(store_rows, dim3(grid_x(T * D, kThreads), count, grid_yz(B)), kThreads, 0, rings,
+                 k, v, first, T, H, D);
   });
 }
 
 void CudaBackend::cache_load(real* k, real* v, const HeadCache* caches, int64_t first, int64_t end,
                              int64_t B, int64_t T, int64_t H, int64_t D) {
-  if (first == end) return;
+  if (B == 0 || first == end) return;
   for_heads(caches, H, [&](const Rings& rings, unsigned count) {
-    queue_.start(load_rows,
-                 dim3(grid_x((end - first) * D, kThreads), count, static_cast<unsigned>(B)),
-                 kThreads, 0, k, v, rings, first, end, T, H, D);
+    queue_.start(load_rows, dim3(grid_x((end - first) * D, kThreads), count, grid_yz(B)), kThreads,
+                 0, k, v, rings, first, end, T, H, D);
   });
 }
 
@@ -144,8 +146,8 @@ void CudaBackend::cache_attention(real* y, const real* q, const HeadCache* cache
         "use more heads or --device cpu");
   const real scale = 1 / std::sqrt(static_cast<real>(D));
   for_heads(caches, H, [&](const Rings& rings, unsigned count) {
-    queue_.start(attend, dim3(count, static_cast<unsigned>(B)), kThreads, 0, y, q, rings, bias,
-                 position, H, D, scale);
+    queue_.start(attend, dim3(count, grid_yz(B)), kThreads, 0, y, q, rings, bias, position, H, D,
+                 scale);
   });
 }
 

@@ -1,5 +1,6 @@
 // The CUDA backend: every kernel of backend.h in CUDA C++. One .cu per topic in this folder, as in
-// core/cpu. Everything runs on one stream; nothing but download() waits for the device.
+// core/cpu. Everything runs on one stream; download() waits for the device, kernels
+// do not.
 #pragma once
 
 #include <string>
@@ -25,7 +26,7 @@ class CudaBackend final : public Backend {
   void copy(real* y, const real* x, int64_t n) override;
   void fill(real* y, real value, int64_t n) override;
 
-  // gemm.cu, which chooses among gemm_fp32.cuh, gemm_bf16.cuh and gemm_tf32.cuh
+  // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh and gemm_tf32.cuh
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
             int64_t K, real alpha, real beta) override;
 
@@ -91,6 +92,9 @@ class CudaBackend final : public Backend {
              const AdamWStep& step) override;
 
  private:
+  /// Some kernel (elementwise.cu), to ask the driver whether this device can run the program's.
+  static const void* sample_kernel();
+
   Queue queue_;
   cudaDeviceProp device_{};
   Precision precision_ = Precision::kFp32;

@@ -37,7 +37,8 @@ const BackendEntry entry("cuda", open_cuda);
 void require_ok(cudaError_t code) {
   if (code == cudaSuccess) return;
   cudaGetLastError();  // an error that is not sticky is over with this
-  if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorUnsupportedPtxVersion)
+  if (code == cudaErrorNoKernelImageForDevice || code == cudaErrorUnsupportedPtxVersion ||
+      code == cudaErrorInvalidDeviceFunction)
     fail(
         "[cuda] the program has no kernels for this GPU; build it with SM= set to its "
         "compute capability, or use --device cpu");
@@ -59,6 +60,8 @@ CudaBackend::CudaBackend() {
   check(device_.major > 7 || (device_.major == 7 && device_.minor >= 5), "--device cuda: the ",
         device_.name, " has compute capability ", device_.major, ".", device_.minor,
         ", and 7.5 is needed; use --device cpu");
+  cudaFuncAttributes ignored;
+  require_ok(cudaFuncGetAttributes(&ignored, sample_kernel()));  // are there kernels for it?
   cudaStream_t stream;
   require_ok(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   queue_ = Queue(stream);
@@ -72,7 +75,7 @@ std::string CudaBackend::description() const {
 size_t CudaBackend::memory_bytes() const {
   size_t free = 0, total = 0;
   require_ok(cudaMemGetInfo(&free, &total));
-  return free;
+  return free + pool().idle_bytes();
 }
 
 void CudaBackend::set_precision(Precision precision) {
@@ -93,11 +96,14 @@ void* CudaBackend::allocate(size_t bytes) {
   return data;
 }
 
+// cudaFree waits for kernels that may still use the memory; an error of theirs shows elsewhere.
 void CudaBackend::release(void* data, size_t) { cudaFree(data); }
 
-// From memory that may be paged out, the copy returns when the source has been read.
+// A copy from memory that may be paged out returns when the source has been read, unless the device
+// can read such memory itself.
 void CudaBackend::upload(void* to, const void* host, size_t bytes) {
   if (bytes) require_ok(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, queue_.stream()));
+  if (device_.pageableMemoryAccess) require_ok(cudaStreamSynchronize(queue_.stream()));
 }
 
 void CudaBackend::download(void* host, const void* from, size_t bytes) {

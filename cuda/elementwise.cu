@@ -151,13 +151,21 @@ void elementwise_over(const Queue& queue, int64_t n, F f, real* y, const P*... i
 /// y = kept * x, or y += kept * x; a thread does the four elements of one Philox counter.
 template <bool add>
 __global__ void __launch_bounds__(kThreads)
-    drop(real* y, const real* x, uint32_t threshold, real factor, Stream stream, int64_t n) {
+    drop(real* y, const real* x, uint32_t threshold, real factor, Stream stream, int64_t n,
+         bool fours) {
   const int64_t counter = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t first = counter * 4;
   if (first >= n) return;
   const auto words = philox(stream.seed, stream.stream, counter);
-  for (int j = 0; j < 4; ++j) {
-    if (first + j >= n) break;
+  if (fours && first + 4 <= n) {
+    const Four in = load_four(x + first);
+    Four out{{0, 0, 0, 0}};
+    if (add) out = load_four(y + first);
+    for (int j = 0; j < 4; ++j) out.v[j] += words[j] >= threshold ? factor * in.v[j] : real(0);
+    store_four(y + first, out);
+    return;
+  }
+  for (int j = 0; j < 4 && first + j < n; ++j) {
     const real kept = words[j] >= threshold ? factor * x[first + j] : real(0);
     y[first + j] = add ? y[first + j] + kept : kept;
   }
@@ -168,10 +176,14 @@ void drop_over(const Queue& queue, real* y, const real* x, real p, Stream stream
   if (n == 0) return;
   const auto threshold = static_cast<uint32_t>(static_cast<double>(p) * 0x1p32);
   queue.start(drop<add>, grid_x(n, 4 * kThreads), kThreads, 0, y, x, threshold, 1 / (1 - p), stream,
-              n);
+              n, aligned(y, x));
 }
 
 }  // namespace
+
+const void* CudaBackend::sample_kernel() {
+  return reinterpret_cast<const void*>(elementwise<2, Add>);
+}
 
 void CudaBackend::add(real* y, const real* a, const real* b, int64_t n) {
   elementwise_over(queue_, n, Add{}, y, a, b);

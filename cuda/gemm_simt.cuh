@@ -9,7 +9,8 @@
 // times 4 bytes.
 //
 // Rows of a tile have 4 floats more than needed: threads that store a column of four (operands
-// whose rows run along k) then hit different banks.
+// whose rows run along k) then hit different banks in large tiles, and each bank twice in small
+// ones.
 #pragma once
 
 #include "cuda/gemm.h"

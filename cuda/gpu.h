@@ -17,7 +17,7 @@ using Identity = T;
 }
 
 /// A variable in the block's shared memory: SHARED(tile, float[16][17]);
-#define SHARED(name, ...) __shared__ ::farsight::gpu::Identity<__VA_ARGS__> name
+#define SHARED(name, ...) __shared__ __align__(16)::farsight::gpu::Identity<__VA_ARGS__> name
 
 /// The block's dynamic shared memory, whose size the launch gives, as a T*.
 #define DYN_SHARED(T, name)                                        \
@@ -36,8 +36,8 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cu
 }
 
 // Tensor cores. Fragments are laid out over the lanes of a warp as the PTX manual draws them for
-// mma.m16n8k16 and mma.m16n8k8; devices before 8.0 have neither, and the host does not launch what
-// needs them there.
+// mma.m16n8k16 and mma.m16n8k8; devices before 8.0 lack them for these types, and the host does
+// not launch what needs them there.
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #define FARSIGHT_ASM(...) asm volatile(__VA_ARGS__)

@@ -29,6 +29,12 @@ inline unsigned grid_x(int64_t n, int64_t size) {
   return static_cast<unsigned>(blocks);
 }
 
+/// A grid's extent y or z. Throws if it is too large for one.
+inline unsigned grid_yz(int64_t n) {
+  check(n < 65536, "a kernel over ", n, " heads or sequences; 65535 are the most, use fewer");
+  return static_cast<unsigned>(n);
+}
+
 /// Neighbours in memory, moved at once.
 template <int count>
 struct alignas(count * sizeof(real)) Neighbours {

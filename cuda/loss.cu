@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// A thread per logit; block row n is row n of the logits.
+/// A block per row.
 __global__ void __launch_bounds__(kThreads)
     logit_gradients(real* logits, const real* dloss, const real* lse, const int32_t* targets,
                     int64_t V) {

@@ -2,10 +2,10 @@
 //
 // With x̂ = (x - mean) rstd and g = gain dy, the derivative of a row of C elements is
 //   dx = rstd (g - mean(g) - x̂ mean(g x̂)).
-// A row of some thousand elements stays in the first-level cache between its passes, so that memory
-// is read once: 8 bytes per element forward, 16 backward in float. dgain and dshift are sums down
-// the columns: each block adds up its rows (a fixed number of blocks, rows dealt out in order),
-// then a second kernel adds the blocks, so that the order of the sums is fixed.
+// A row of some thousand elements stays in the caches between its passes, so that memory moves 8
+// bytes per element forward and 24 backward (dx, then the sums) in float. dgain and dshift are sums
+// down the columns: each block adds up its rows (a fixed number of blocks, rows dealt out in
+// order), then a second kernel adds the blocks, so that the order of the sums is fixed.
 #include "cuda/cuda_backend.h"
 #include "cuda/kernel.h"
 

@@ -1,5 +1,5 @@
-// Sums in a fixed order, and AdamW (Loshchilov & Hutter 2019) over all parameters in one launch,
-// with clipping decided on the device: the host never reads the norm. Twin of
+// Sums in a fixed order, and AdamW (Loshchilov & Hutter 2019) one launch for all parameters that
+// decay with clipping decided on the device: the host never reads the norm. Twin of
 // core/cpu/optimizer.cpp.
 //
 // AdamW reads p, m, v and g and writes p, m and v once: 28 bytes per parameter in float.
@@ -69,6 +69,7 @@ __global__ void __launch_bounds__(kThreads)
     adamw_step(real* p, real* m, real* v, const real* g, const real* norm_squared, real max_norm,
                Rates rates, int64_t n, bool fours) {
   const real norm = std::sqrt(norm_squared[0]);
+  if (!(norm <= std::numeric_limits<real>::max())) return;  // infinite or NaN
   const real shrink = max_norm > 0 && norm > max_norm ? max_norm / norm : real(1);
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * 4;
   if (fours && first + 4 <= n) {

@@ -1,6 +1,6 @@
 // Rows repeated and looked up: bias vectors and embeddings; twin of core/cpu/rows.cpp.
 //
-// All of it moves memory and hardly computes. Sums down the columns of a matrix (a bias vector's
+// All of it moves memory. Sums down the columns of a matrix (a bias vector's
 // gradient) are made in two steps of fixed order: a block adds up a strip of rows, then the strips
 // are added. An embedding's gradient is a scatter; float atomics would add in any order, so instead
 // each warp owns 32 rows of the table, reads all ids (N of them, from the second-level cache) and

@@ -81,6 +81,8 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("dropout", config.dropout, "dropout probability on embeddings and residual branches",
         training);
   visit("seed", config.seed, "seed of initial values, batches and dropout", training);
+  visit("precision", config.device.precision,
+        "what matrix products round their inputs to: fp32, tf32 or bf16", training);
   const char* const running = "Running";
   visit("log-every", config.log_every, "steps between log lines", running);
   visit("evaluate-every", config.evaluate_every, "steps between evaluations; 0 = never", running);
@@ -88,8 +90,6 @@ void visit_settings(Config& config, const Visit& visit) {
         running);
   visit("checkpoint-every", config.checkpoint_every, "steps between checkpoints", running);
   visit("device", config.device.name, "cpu, cuda, or auto: a GPU where there is one", running);
-  visit("precision", config.device.precision,
-        "what matrix products round their inputs to: fp32, tf32 or bf16", running);
   visit("threads", config.device.threads, "threads of the CPU; 0 = one per processor", running);
 }
 

@@ -23,9 +23,10 @@ Backend& use_device(const DeviceOptions& options) {
   const auto precision = precisions.find(options.precision);
   check(precision != precisions.end(), "--precision is fp32, tf32 or bf16, not '",
         options.precision, "'");
-  use_threads(options.threads);
+  // Before threads are pinned: a driver's own threads run where their maker may.
   Backend& backend = open_backend(options.name);
   backend.set_precision(precision->second);
+  use_threads(options.threads);
   return backend;
 }
 

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/error.h"
-
 namespace farsight {
 
 double learning_rate(const Config& config, int64_t step) {
@@ -19,15 +17,12 @@ double learning_rate(const Config& config, int64_t step) {
 AdamW::AdamW(const ParameterBlock& parameters)
     : parameters_(parameters),
       first_(Tensor::full({parameters.size()}, 0, parameters.values().backend())),
-      second_(Tensor::full({parameters.size()}, 0, parameters.values().backend())),
-      norm_squared_(Shape{}, parameters.values().backend()) {}
+      second_(Tensor::full({parameters.size()}, 0, parameters.values().backend())) {}
 
-double AdamW::update(const Config& config, int64_t step) {
+void AdamW::update(const Config& config, int64_t step, real* norm_squared) {
   const Tensor& values = parameters_.values();
   Backend& backend = values.backend();
-  backend.sum_squares(norm_squared_.data(), values.grad(), values.size());
-  const double norm = std::sqrt(norm_squared_.item());
-  check(std::isfinite(norm), "the gradient's norm at step ", step + 1, " is ", norm, kCalmer);
+  backend.sum_squares(norm_squared, values.grad(), values.size());
 
   AdamWStep constants{};
   constants.rate = static_cast<real>(learning_rate(config, step));
@@ -41,12 +36,11 @@ double AdamW::update(const Config& config, int64_t step) {
   const auto update_range = [&](int64_t begin, int64_t end, double decay) {
     constants.decay = static_cast<real>(decay);
     backend.adamw(values.data() + begin, first_.data() + begin, second_.data() + begin,
-                  values.grad() + begin, norm_squared_.data(), end - begin, constants);
+                  values.grad() + begin, norm_squared, end - begin, constants);
   };
   update_range(0, parameters_.decayed(), config.decay);
   update_range(parameters_.decayed(), parameters_.size(), 0);
   backend.fill(values.grad(), 0, values.size());
-  return norm;
 }
 
 }  // namespace farsight

@@ -18,10 +18,10 @@ class AdamW {
  public:
   explicit AdamW(const ParameterBlock& parameters);
 
-  /// One update from the gradients in the block, which it clears. `step` counts from 0. Returns
-  /// the gradient's norm before clipping; throws Error, the parameters untouched, if that is not
-  /// finite.
-  double update(const Config& config, int64_t step);
+  /// One update from the gradients in the block, which it clears. `step` counts from 0. Leaves the
+  /// square of the gradient's norm before clipping, on the device, in norm_squared[0]; if that is
+  /// not finite, the parameters stay as they are.
+  void update(const Config& config, int64_t step, real* norm_squared);
 
   /// (size) each, in the block's order.
   const Tensor& first_moment() const { return first_; }
@@ -29,7 +29,7 @@ class AdamW {
 
  private:
   const ParameterBlock& parameters_;
-  Tensor first_, second_, norm_squared_;
+  Tensor first_, second_;
 };
 
 }  // namespace farsight

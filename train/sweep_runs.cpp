@@ -79,7 +79,7 @@ Axis axis_of(const std::string& text, const nlohmann::json& settings) {
 std::vector<SweepRun> sweep_runs(const SweepOptions& options) {
   const nlohmann::json settings = to_json(options.base);
   std::vector<Axis> axes;
-  std::set<std::string> seen{"out", "data", "device", "threads", "vocabulary"};
+  std::set<std::string> seen{"out", "data", "device", "precision", "threads", "vocabulary"};
   for (const std::string& text : options.vary) {
     axes.push_back(axis_of(text, settings));
     check(seen.insert(axes.back().setting).second, "'", text, "': ", axes.back().setting,

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fstream>
 #include <iomanip>
+#include <optional>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -141,8 +142,13 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
   int64_t steps_timed = 0;
   while (trainer.steps_taken() < config.steps && !interrupted) {
     const auto start = Clock::now();
-    Trainer::StepResult result;
-    naming_checkpoint([&] { result = trainer.step(); });
+    std::optional<Trainer::StepResult> result;
+    naming_checkpoint([&] {
+      trainer.advance();
+      // Where nothing is to be said of a step, the device is not waited for.
+      if (on_step(config.log_every) || (valid && on_step(config.evaluate_every)))
+        result = trainer.result();
+    });
     busy += std::chrono::duration<double>(Clock::now() - start).count();
     ++steps_timed;
     const int64_t step = trainer.steps_taken();
@@ -151,14 +157,14 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
     double valid_loss = std::nan("");
     if (valid && on_step(config.evaluate_every))
       naming_checkpoint([&] { valid_loss = validate(); });
-    if (on_step(config.log_every) || !std::isnan(valid_loss)) {
+    if (result) {
       const double speed = tokens_per_step * steps_timed / busy;
       const double left = busy / steps_timed * (config.steps - step);
-      log.add(step, step * tokens_per_step, result, speed, valid_loss);
+      log.add(step, step * tokens_per_step, *result, speed, valid_loss);
       bar.erase();
       say << std::fixed << "step " << std::setw(6) << step << "  loss " << std::setprecision(4)
-          << result.loss << "  ppl " << std::setprecision(2) << std::exp(result.loss) << "  norm "
-          << result.norm << "  rate " << std::setprecision(6) << result.rate << "  "
+          << result->loss << "  ppl " << std::setprecision(2) << std::exp(result->loss) << "  norm "
+          << result->norm << "  rate " << std::setprecision(6) << result->rate << "  "
           << short_number(speed) << " tokens/s  " << duration(left) << " left";
       if (!std::isnan(valid_loss))
         say << "  validation ppl " << std::setprecision(2) << std::exp(valid_loss);

@@ -59,9 +59,10 @@ Trainer::Trainer(Config config, const TokenSource& train, Backend& backend)
       train_(train),
       model_(config_.model, config_.seed, backend),
       parameters_(model_),
-      optimizer_(parameters_) {}
+      optimizer_(parameters_),
+      reported_(Tensor::full({3}, 0, backend)) {}
 
-double Trainer::pass(int64_t pass_index) {
+void Trainer::pass(int64_t pass_index) {
   const int64_t T = config_.model.length, B = config_.batch;
   const Stream places{config_.seed, kBatchStream};
   std::vector<int32_t> tokens, targets, sequence(T + 1);
@@ -79,20 +80,39 @@ double Trainer::pass(int64_t pass_index) {
                     {dropout, Stream{config_.seed, kPositionStream + pass_index}});
   const Tensor mean = scale(sum(losses), real(1) / (B * T * config_.accumulate));
   tape.backward(mean);
-  return static_cast<double>(mean.item());
+  backend.accumulate(reported_.data(), mean.data(), 1, 1);
+}
+
+void Trainer::advance() {
+  Backend& backend = model_.backend();
+  real* const loss = reported_.data();
+  real *const norm_squared = loss + 1, *const history = loss + 2;
+  backend.fill(loss, 0, 1);
+  for (int64_t i = 0; i < config_.accumulate; ++i) pass(step_ * config_.accumulate + i);
+  optimizer_.update(config_, step_, norm_squared);
+  // Scaled down, so that only what is not finite makes the sum so.
+  backend.accumulate(history, loss, real(1e-9), 1);
+  backend.accumulate(history, norm_squared, real(1e-9), 1);
+  ++step_;
+}
+
+Trainer::StepResult Trainer::result() const {
+  const std::vector<real> reported = reported_.to_vector();
+  const double loss = reported[0], norm = std::sqrt(reported[1]);
+  check(std::isfinite(loss), "the loss of step ", step_, " is ", loss, kCalmer);
+  check(std::isfinite(norm), "the gradient's norm at step ", step_, " is ", norm, kCalmer);
+  check(std::isfinite(reported[2]), "the loss or the gradient was not finite in a step up to ",
+        step_, kCalmer);
+  return {loss, norm, learning_rate(config_, step_ - 1)};
 }
 
 Trainer::StepResult Trainer::step() {
-  double loss = 0;
-  for (int64_t i = 0; i < config_.accumulate; ++i) loss += pass(step_ * config_.accumulate + i);
-  check(std::isfinite(loss), "the loss of step ", step_ + 1, " is ", loss, kCalmer);
-  const double rate = learning_rate(config_, step_);
-  const double norm = optimizer_.update(config_, step_);
-  ++step_;
-  return {loss, norm, rate};
+  advance();
+  return result();
 }
 
 void Trainer::save(const std::filesystem::path& path) const {
+  result();  // throws if a step was left out: what is there before stays
   const Tensor& values = parameters_.values();
   Tensor squares(Shape{}, values.backend());
   values.backend().sum_squares(squares.data(), values.data(), values.size());

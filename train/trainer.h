@@ -27,8 +27,15 @@ class Trainer {
     double rate;
   };
 
-  /// One step on the next batch: gradients of `accumulate` passes, clipping, AdamW. Throws Error
-  /// if the loss or the gradient is not finite; the parameters are then left as they were.
+  /// One step on the next batch: gradients of `accumulate` passes, clipping, AdamW. Does not wait
+  /// for the device. A gradient that is not finite leaves the parameters as they were.
+  void advance();
+
+  /// What came of the last step. Throws Error if in any step so far the loss or the gradient was
+  /// not finite.
+  StepResult result() const;
+
+  /// advance(), then result().
   StepResult step();
 
   int64_t steps_taken() const { return step_; }
@@ -42,8 +49,8 @@ class Trainer {
   std::vector<std::string> resume(const std::filesystem::path& path);
 
  private:
-  /// Mean loss of one forward and backward pass; gradients are divided by `accumulate`.
-  double pass(int64_t pass_index);
+  /// One forward and backward pass; adds its mean loss, divided by `accumulate`, to the step's.
+  void pass(int64_t pass_index);
 
   const Config config_;
   const TokenSource& train_;
@@ -51,6 +58,9 @@ class Trainer {
   ParameterBlock parameters_;
   AdamW optimizer_;
   int64_t step_ = 0;
+  // On the device: the last step's loss, its gradient's norm squared, and the sum of both over all
+  // steps, which stays infinite or NaN once one of them was.
+  Tensor reported_;
 };
 
 /// Runs the whole training described by the settings: start-up table, log lines, log.csv,

@@ -40,6 +40,7 @@ void CpuBackend::sum_squares(real* y, const real* x, int64_t n) {
 void CpuBackend::adamw(real* p, real* m, real* v, const real* g, const real* norm_squared,
                        int64_t n, const AdamWStep& step) {
   const real norm = std::sqrt(norm_squared[0]);
+  if (!std::isfinite(norm)) return;
   const real shrink = step.max_norm > 0 && norm > step.max_norm ? step.max_norm / norm : real(1);
   const real keep = 1 - step.rate * step.decay;
   const real beta1 = step.beta1, beta2 = step.beta2, epsilon = step.epsilon;
