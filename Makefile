@@ -291,5 +291,5 @@ clean:  ## remove everything built
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | \
-	  while IFS='|' read -r target text; do printf '%-22s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | \
+	  while IFS='|' read -r target text; do printf '%-28s %s\n' "$$target" "$$text"; done
