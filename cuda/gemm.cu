@@ -55,16 +55,18 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
   if (M * N == 0) return;
   constexpr bool kHasLarge = std::is_same_v<real, float>;
   const int64_t processors = device_.multiProcessorCount;
-  const bool large = kHasLarge && blocks_of(M, 128) * blocks_of(N, 128) >= processors;
+  // A split of less than 256 is not worth its sum.
+  const int64_t most_splits = std::max<int64_t>(1, std::min<int64_t>(K / 256, 64));
+  const bool large = kHasLarge && M > 64 && N > 64 &&
+                     blocks_of(M, 128) * blocks_of(N, 128) * most_splits >= processors;
   const int64_t tile = large ? 128 : 64;
   const int64_t tiles = blocks_of(M, tile) * blocks_of(N, tile);
   check(blocks_of(N, tile) <= 65535 && std::max({M, N, K}) < (int64_t{1} << 30),
         "a matrix product of ", M, " x ", N, " x ", K,
         " is larger than a grid; use a smaller model");
 
-  // Two blocks for each processor keep it busy; a split of less than 256 is not worth its sum.
-  const int64_t splits =
-      std::max<int64_t>(1, std::min({2 * processors / tiles, K / 256, int64_t{64}}));
+  // Two blocks for each processor keep it busy.
+  const int64_t splits = std::max<int64_t>(1, std::min(2 * processors / tiles, most_splits));
   const int64_t k_per_split = blocks_of(blocks_of(std::max<int64_t>(K, 1), splits), 32) * 32;
   const int64_t used = std::max<int64_t>(1, blocks_of(K, k_per_split));
 
