@@ -154,6 +154,22 @@ TEST_CASE("after the first step no memory is taken from the system") {
   CHECK(cpu_backend().pool().held_bytes() == held);
 }
 
+TEST_CASE("a step that blew up is found later, and nothing is saved behind it") {
+  const TokenSource text = small_text(1000);
+  const TemporaryFolder folder;
+  Trainer trainer(small_run("none"), text, cpu_backend());
+  real& value = trainer.parameters().values().data()[0];
+  const real before = value;
+  value = std::numeric_limits<real>::quiet_NaN();
+  trainer.advance();
+  value = before;
+  trainer.advance();
+  const std::string expected = "the loss or the gradient was not finite in a step up to 2";
+  CHECK(contains(error_of([&] { trainer.result(); }), expected));
+  CHECK(contains(error_of([&] { trainer.save(folder.path() / "model"); }), expected));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "model"));
+}
+
 TEST_CASE("a step that blows up leaves the parameters as they were") {
   const TokenSource text = small_text(1000);
   Trainer trainer(small_run("none"), text, cpu_backend());
