@@ -76,13 +76,13 @@ void CudaBackend::attention_backward(real* dq, real* dk, real* dv, const real* d
     };
     const int64_t all_tiles = blocks_of(s.Tq, kernels.tile);
     if (relative) {
-      for_portions(s.B, all_tiles, s.H * s.Tk,
+      for_portions(s.B, all_tiles, s.H * s.Tk, most_sums_,
                    [&](int64_t b, int64_t sequences, int64_t tile, int64_t tiles) {
                      Scratch<real> sums(sequences * s.H * tiles * s.Tk, *this);
                      fill(sums.data(), 0, sequences * s.H * tiles * s.Tk);
                      queries(b, sequences, tile, tiles, sums.data());
-                     // The view's element for query i and key j is grad[j - i], that is grad[offset
-                     // - distance].
+                     // The view's element for query i and key j, grad[j - i], is
+                     // grad[offset - distance].
                      queue_.start(add_by_distance<-1>, dim3(grid_x(s.Tk, kAttentionThreads), heads),
                                   kAttentionThreads, 0, bias.grad + s.offset, bias.head_stride,
                                   sums.data(), sequences, s.H, tiles, s.Tk);
@@ -93,7 +93,8 @@ void CudaBackend::attention_backward(real* dq, real* dk, real* dv, const real* d
     if (bias.grad && !relative)
       queue_.start(precision_ == Precision::kBf16 ? attention_backward_bias<width, true>
                                                   : attention_backward_bias<width, false>,
-                   dim3(grid_x(s.Tk, kTileRows<width> / 2), grid_x(s.Tq, kTileRows<width>), heads),
+                   dim3(grid_x(s.Tk, kTileRows<width> / 2),
+                        grid_yz(blocks_of(s.Tq, kTileRows<width>)), heads),
                    kAttentionThreads, sizeof(QueriesShared<width>), in);
   });
 }

@@ -100,7 +100,7 @@ void CudaBackend::attention_mass(real* mass, real* entropy, const real* lse, con
                    fours);
     const real* const denominators = again ? exact.data() : lse;
     for_portions(
-        s.B, blocks_of(s.Tq - first_query, kTileRows<width>), s.H * s.Tk,
+        s.B, blocks_of(s.Tq - first_query, kTileRows<width>), s.H * s.Tk, most_sums_,
         [&](int64_t b, int64_t sequences, int64_t tile, int64_t tiles) {
           const int64_t count = sequences * s.H * tiles;
           Scratch<real> sums(count * s.Tk, *this);

@@ -202,11 +202,10 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }
 
 /// Calls f(first sequence, sequences, first tile, tiles) for all sequences and tiles of queries, as
-/// many at once as let their sums by distance fit 64 MiB, one tile of one sequence at least.
+/// many at once as let their sums by distance be `most` numbers, one tile of one sequence at least.
 template <class F>
-void for_portions(int64_t B, int64_t tiles, int64_t sums_of_tile, const F& f) {
-  constexpr int64_t kMost = int64_t{1} << 24;
-  const int64_t fitting = std::max<int64_t>(1, kMost / std::max<int64_t>(1, sums_of_tile));
+void for_portions(int64_t B, int64_t tiles, int64_t sums_of_tile, int64_t most, const F& f) {
+  const int64_t fitting = std::max<int64_t>(1, most / std::max<int64_t>(1, sums_of_tile));
   const int64_t tiles_at_once = std::min(tiles, fitting);
   const int64_t at_once = std::max<int64_t>(1, std::min(B, fitting / tiles_at_once));
   for (int64_t b = 0; b < B; b += at_once)

@@ -15,6 +15,10 @@ class CudaBackend final : public Backend {
   /// Opens the first device. Throws Error if there is none that can be used, saying why.
   CudaBackend();
 
+  /// How many sums by distance attention may hold at a time: its scratch memory, 64 MiB of floats
+  /// unless said otherwise.
+  void limit_sums(int64_t most) { most_sums_ = most; }
+
   // device.cu
   std::string description() const override;
   size_t memory_bytes() const override;
@@ -98,6 +102,7 @@ class CudaBackend final : public Backend {
   Queue queue_;
   cudaDeviceProp device_{};
   Precision precision_ = Precision::kFp32;
+  int64_t most_sums_ = int64_t{1} << 24;
 };
 
 }  // namespace farsight

@@ -66,6 +66,9 @@ template <int tile_, int warp_m, int warp_n>
 struct TensorShape {
   static constexpr int kTile = tile_, kWarpM = warp_m, kWarpN = warp_n;
   static constexpr int kThreads = (tile_ / warp_m) * (tile_ / warp_n) * kWarp;
+
+  __device__ static int warp_row() { return threadIdx.x / kWarp / (tile_ / warp_n) * warp_m; }
+  __device__ static int warp_column() { return threadIdx.x / kWarp % (tile_ / warp_n) * warp_n; }
 };
 using LargeTensorShape = TensorShape<128, 64, 32>;
 using SmallTensorShape = TensorShape<64, 32, 32>;
@@ -93,9 +96,7 @@ __global__ void __launch_bounds__(S::kThreads) bf16_gemm(Product p) {
   SHARED(a_tiles, typename LoadA::Tile[2]);
   SHARED(b_tiles, typename LoadB::Tile[2]);
   constexpr int kM = S::kWarpM / 16, kN = S::kWarpN / 8;  // fragments of a warp
-  const int warp = threadIdx.x / kWarp;
-  const int warp_row = warp / (S::kTile / S::kWarpN) * S::kWarpM;
-  const int warp_column = warp % (S::kTile / S::kWarpN) * S::kWarpN;
+  const int warp_row = S::warp_row(), warp_column = S::warp_column();
   const int row = static_cast<int>(blockIdx.x) * S::kTile;
   const int column = static_cast<int>(blockIdx.y) * S::kTile;
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};

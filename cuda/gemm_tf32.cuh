@@ -63,9 +63,8 @@ __global__ void __launch_bounds__(S::kThreads) tf32_gemm(Product p) {
   };
   DYN_SHARED(Stage, stages);
   constexpr int kM = S::kWarpM / 16, kN = S::kWarpN / 8;  // fragments of a warp
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  const int warp_row = warp / (S::kTile / S::kWarpN) * S::kWarpM;
-  const int warp_column = warp % (S::kTile / S::kWarpN) * S::kWarpN;
+  const int lane = threadIdx.x % kWarp;
+  const int warp_row = S::warp_row(), warp_column = S::warp_column();
   const int row = static_cast<int>(blockIdx.x) * S::kTile;
   const int column = static_cast<int>(blockIdx.y) * S::kTile;
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};

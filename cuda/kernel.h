@@ -31,7 +31,8 @@ inline unsigned grid_x(int64_t n, int64_t size) {
 
 /// A grid's extent y or z. Throws if it is too large for one.
 inline unsigned grid_yz(int64_t n) {
-  check(n < 65536, "a kernel over ", n, " heads or sequences; 65535 are the most, use fewer");
+  check(n < 65536, "a kernel over ", n,
+        " heads, sequences or tiles; 65535 are the most, use fewer");
   return static_cast<unsigned>(n);
 }
 

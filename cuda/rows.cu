@@ -121,8 +121,8 @@ void CudaBackend::embedding(real* y, const real* table, const int32_t* ids, int6
 void CudaBackend::embedding_backward(real* dtable, const real* dy, const int32_t* ids, int64_t N,
                                      int64_t V, int64_t C) {
   if (N * C == 0) return;
-  queue_.start(scatter_rows, dim3(grid_x(V, kWarp * kWarps), grid_x(C, kWarp)), kThreads, 0, dtable,
-               dy, ids, N, C);
+  queue_.start(scatter_rows, dim3(grid_x(V, kWarp * kWarps), grid_yz(blocks_of(C, kWarp))),
+               kThreads, 0, dtable, dy, ids, N, C);
 }
 
 }  // namespace farsight

@@ -1,5 +1,7 @@
 // What goes wrong with devices: none, an old one, an old driver, no memory, a kernel that fails.
 // The emulator pretends all of these.
+#include "core/attention.h"
+#include "core/tape.h"
 #include "cuda/cuda_backend.h"
 #include "tests/catch.h"
 #include "tests/cuda/compare.h"
@@ -53,6 +55,35 @@ TEST_CASE("cuda: a run that the device cannot hold is refused before it starts")
   CHECK(contains(error, "this run needs about"));
   CHECK(contains(error, "MiB and the device has 32 MiB"));
   CHECK_FALSE(std::filesystem::exists(folder.path() / "run"));
+}
+
+TEST_CASE("cuda: attention in portions is attention") {
+  const Restored restored;
+  const auto results = [](int64_t most) {
+    CudaBackend device;
+    device.limit_sums(most);
+    const int64_t T = 200;
+    const Tensor q = numbers({2, T, 2, 4}, 1, device).track();
+    Bias bias;
+    bias.values = numbers({2, T}, 2, device).track();
+    {
+      Tape tape;
+      const Tensor y = attention(q, q, q, bias, {});
+      tape.backward(y, numbers(y.shape(), 3, device));
+    }
+    const AttentionMass mass = attention_mass(q, q, bias, {}, 5);
+    return std::vector{q.grad_to_vector(), bias.values.grad_to_vector(), mass.mass.to_vector(),
+                       mass.entropy.to_vector()};
+  };
+  const auto whole = results(int64_t{1} << 24);
+  // One tile at a time; two of a sequence's four; three sequences' worth, of which there are two.
+  for (const int64_t most : {1, 2 * 200 * 2, 3 * 200 * 2 * 4}) {
+    const auto parts = results(most);
+    for (size_t i = 0; i < whole.size(); ++i) {
+      INFO(most << ", result " << i);
+      CHECK(difference(parts[i], whole[i]) < kRounding);
+    }
+  }
 }
 
 TEST_CASE("cuda: memory that runs out while running") {
