@@ -1,7 +1,9 @@
 // Fused attention as a differentiable op: see attention.h; the algorithm is in cpu/attention.cpp.
 #include "core/attention.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/tape.h"
 
@@ -43,6 +45,18 @@ AttentionSizes sizes_of(const Tensor& q, const Tensor& k, const Ids& windows) {
   return {B, Tq, Tk, H, D, Tk - Tq, 1 / std::sqrt(static_cast<real>(D)), windows.data()};
 }
 
+/// Counts what `products` matrix products over the scores that are computed cost, for profiles.
+void count_products(const AttentionSizes& s, const Ids& windows, int products, Backend& backend) {
+  if (!Profile::active()) return;
+  std::vector<int32_t> limits(s.H, 0);
+  if (windows.size()) backend.download(limits.data(), windows.data(), s.H * sizeof(int32_t));
+  double scores = 0;
+  for (const int32_t window : limits)
+    for (int64_t p = s.offset; p < s.offset + s.Tq; ++p)
+      scores += static_cast<double>(window > 0 ? std::min<int64_t>(window, p + 1) : p + 1);
+  backend.count_flops(2.0 * products * static_cast<double>(s.B * s.D) * scores);
+}
+
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& bias,
@@ -54,11 +68,13 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& 
   Tensor y(q.shape(), q.backend()), lse({sizes.B, H, Tq}, q.backend());
   q.backend().attention(y.data(), lse.data(), q.data(), k.data(), v.data(),
                         view_of(bias, H, Tq, Tk), sizes);
+  count_products(sizes, windows, 2, q.backend());
   // `windows` is captured to keep alive the memory that `sizes` points into.
   kAttention.record({q, k, v, bias.values}, y, [=, windows = windows] {
     y.backend().attention_backward(q.grad(), k.grad(), v.grad(), y.grad(), y.data(), lse.data(),
                                    q.data(), k.data(), v.data(), view_of(bias, H, Tq, Tk, true),
                                    sizes);
+    count_products(sizes, windows, 5, y.backend());
   });
   return y;
 }

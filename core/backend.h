@@ -74,6 +74,12 @@ struct HeadCache {
   int64_t capacity;
 };
 
+/// What a matrix product adds to its result, each where it is not null.
+struct Addends {
+  const real* bias = nullptr;      // (N), to every row
+  const real* residual = nullptr;  // (M, N)
+};
+
 /// Constants of one AdamW step (Loshchilov & Hutter 2019), bias corrections already computed.
 struct AdamWStep {
   real rate, beta1, beta2, epsilon, decay;
@@ -96,6 +102,12 @@ class Backend {
   virtual size_t memory_bytes() const = 0;
   /// From now on; fp32 before. Throws Error if the device cannot.
   virtual void set_precision(Precision precision) = 0;
+  /// Returns when everything that was asked for is done.
+  virtual void wait() = 0;
+  /// Floating-point operations of matrix products so far, and of attention where a profile is
+  /// taken.
+  double flops() const { return flops_; }
+  void count_flops(double flops) { flops_ += flops; }
 
   // Memory -------------------------------------------------------------------------------------
   /// Memory aligned to 64 bytes at least. Throws Error when there is no more.
@@ -107,10 +119,10 @@ class Backend {
   virtual void fill(real* y, real value, int64_t n) = 0;
 
   // Matrix product -----------------------------------------------------------------------------
-  /// c (M, N) = alpha * op(a) op(b) + beta * c, op(a) (M, K), op(b) (K, N); `ta` says that a is
-  /// stored (K, M), `tb` that b is stored (N, K). Dense rows.
+  /// c (M, N) = alpha * op(a) op(b) + beta * c + addends, op(a) (M, K), op(b) (K, N); `ta` says
+  /// that a is stored (K, M), `tb` that b is stored (N, K). Dense rows.
   virtual void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                    int64_t K, real alpha, real beta) = 0;
+                    int64_t K, real alpha, real beta, const Addends& addends = {}) = 0;
 
   // Elementwise --------------------------------------------------------------------------------
   virtual void add(real* y, const real* a, const real* b, int64_t n) = 0;
@@ -191,13 +203,14 @@ class Backend {
   virtual void sum(real* y, const real* x, int64_t n) = 0;
   /// y[0] = sum of x².
   virtual void sum_squares(real* y, const real* x, int64_t n) = 0;
-  /// One step on p with moments m, v; `norm_squared` (1) is the global gradient norm, squared. If
-  /// that is not finite, nothing changes.
-  virtual void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+  /// One step on p with moments m, v, which clears the gradient g; `norm_squared` (1) is the global
+  /// gradient norm, squared. If that is not finite, p, m and v stay as they are.
+  virtual void adamw(real* p, real* m, real* v, real* g, const real* norm_squared, int64_t n,
                      const AdamWStep& step) = 0;
 
  private:
   Pool pool_{*this};
+  double flops_ = 0;
 };
 
 /// The backend that runs everywhere: OpenBLAS and OpenMP (core/cpu/).

@@ -24,9 +24,8 @@ Tensor add(const Tensor& a, const Tensor& b) {
   Tensor y(a.shape(), a.backend());
   a.backend().add(y.data(), a.data(), b.data(), a.size());
   kAdd.record({a, b}, y, [=] {
-    Backend& backend = y.backend();
-    if (a.grad()) backend.accumulate(a.grad(), y.grad(), 1, y.size());
-    if (b.grad()) backend.accumulate(b.grad(), y.grad(), 1, y.size());
+    if (b.grad()) y.backend().accumulate(b.grad(), y.grad(), 1, y.size());
+    y.release_grad_to(a);
   });
   return y;
 }
@@ -56,24 +55,31 @@ Tensor scale(const Tensor& x, real alpha) {
 
 const Op kLinear("linear");
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual) {
   kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ", weight.shape());
   const int64_t N = x.shape().rows(), K = weight.shape()[1], M = weight.shape()[0];
+  const Shape shape = x.shape().with(-1, M);
   kLinear.require(x.shape()[-1] == K, "inner sizes differ: ", x.shape()[-1], " and ", K);
   kLinear.require(!bias.defined() || bias.shape() == Shape{M}, "the bias must have shape (", M,
                   "), not ", bias.defined() ? bias.shape() : Shape{});
+  kLinear.require(!residual.defined() || residual.shape() == shape, "the residual must have shape ",
+                  shape, ", not ", residual.defined() ? residual.shape() : Shape{});
 
-  Backend& backend = x.backend();
-  Tensor y({N, M}, backend);
-  if (bias.defined()) backend.broadcast_rows(y.data(), bias.data(), N, M);
-  backend.gemm(y.data(), x.data(), weight.data(), false, true, N, M, K, 1, bias.defined() ? 1 : 0);
-  kLinear.record({x, weight, bias}, y, [=] {
+  Tensor y(shape, x.backend());
+  x.backend().gemm(
+      y.data(), x.data(), weight.data(), false, true, N, M, K, 1, 0,
+      {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr});
+  kLinear.record({x, weight, bias, residual}, y, [=] {
     Backend& backend = y.backend();
-    if (x.grad()) backend.gemm(x.grad(), y.grad(), weight.data(), false, false, N, K, M, 1, 1);
-    if (weight.grad()) backend.gemm(weight.grad(), y.grad(), x.data(), true, false, M, K, N, 1, 1);
+    real beta;
+    if (real* const dx = x.grad_or_fresh(beta))
+      backend.gemm(dx, y.grad(), weight.data(), false, false, N, K, M, 1, beta);
+    if (real* const dweight = weight.grad_or_fresh(beta))
+      backend.gemm(dweight, y.grad(), x.data(), true, false, M, K, N, 1, beta);
     if (bias.defined() && bias.grad()) backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
+    if (residual.defined()) y.release_grad_to(residual);
   });
-  return y.reshape(x.shape().with(-1, M));
+  return y;
 }
 
 const Op kGelu("gelu");
@@ -136,8 +142,8 @@ Tensor add_to_each(const Tensor& x, const Tensor& table) {
   backend.broadcast_rows(y.data(), table.data(), B, n);
   backend.accumulate(y.data(), x.data(), 1, y.size());
   kAddToEach.record({x, table}, y, [=] {
-    if (x.grad()) y.backend().accumulate(x.grad(), y.grad(), 1, y.size());
     if (table.grad()) y.backend().broadcast_rows_backward(table.grad(), y.grad(), B, n);
+    y.release_grad_to(x);
   });
   return y;
 }
@@ -198,14 +204,16 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   }
   kCrossEntropy.record({x, weight}, loss, [=] {
     Backend& backend = x.backend();
+    real beta;
+    real* const dx = x.grad_or_fresh(beta);
     for (int64_t first = 0; first < N; first += rows) {
       const int64_t count = std::min(rows, N - first);
       if (rows < N) compute_logits(first, count);
       backend.cross_entropy_gradient(logits.data(), loss.grad() + first, lse.data() + first,
                                      targets.data() + first, count, V);
-      if (x.grad())
-        backend.gemm(x.grad() + first * C, logits.data(), weight.data(), false, false, count, C, V,
-                     1, 1);
+      if (dx)
+        backend.gemm(dx + first * C, logits.data(), weight.data(), false, false, count, C, V, 1,
+                     beta);
       if (weight.grad())
         backend.gemm(weight.grad(), logits.data(), x.data() + first * C, true, false, V, C, count,
                      1, 1);

@@ -16,8 +16,9 @@ Tensor multiply(const Tensor& a, const Tensor& b);
 /// alpha * x.
 Tensor scale(const Tensor& x, real alpha);
 
-/// x (…, K) times weight (M, K) transposed, plus bias (M) if defined: (…, M).
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+/// x (…, K) times weight (M, K) transposed, plus bias (M) and residual (…, M) if defined: (…, M).
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
+              const Tensor& residual = {});
 
 /// x Φ(x), Φ the standard normal distribution (Hendrycks & Gimpel 2016).
 Tensor gelu(const Tensor& x);
@@ -53,8 +54,8 @@ Tensor dropout(const Tensor& x, real p, Stream stream);
 /// holds their cosines and sines and takes no gradient.
 Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout);
 
-/// Most logits that cross_entropy holds at a time (64 MiB in float).
-inline constexpr int64_t kLogitChunk = int64_t{1} << 24;
+/// Most logits that cross_entropy holds at a time (128 MiB in float).
+inline constexpr int64_t kLogitChunk = int64_t{1} << 25;
 
 /// Negative log-likelihood in nats of each target under softmax(x weightᵀ): x (N, C), weight
 /// (V, C), targets (N), result (N). Works through the rows in chunks of at most `chunk` logits; if

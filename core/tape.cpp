@@ -27,6 +27,14 @@ void require_finite_gradients(const Op& op, const std::vector<Tensor>& inputs) {
 }
 #endif
 
+/// Of y's gradient, the inputs and their gradients.
+double backward_bytes(const std::vector<Tensor>& inputs, const Tensor& y) {
+  double elements = static_cast<double>(y.size());
+  for (const Tensor& input : inputs)
+    elements += static_cast<double>(input.size() * (input.differentiable() ? 2 : 1));
+  return sizeof(real) * elements;
+}
+
 }  // namespace
 
 Tape::Tape() {
@@ -58,7 +66,9 @@ void Tape::backward(const Tensor& y, const Tensor& covector) {
     const Step step = std::move(steps_.back());
     steps_.pop_back();
     if (!step.y.has_grad()) continue;  // nothing that the result depends on
+    const double bytes = Profile::active() ? backward_bytes(step.inputs, step.y) : 0;
     step.backward();
+    Profile::lap(step.op->name(), Profile::Pass::kBackward, bytes);
 #ifndef NDEBUG
     require_finite_gradients(*step.op, step.inputs);
 #endif
@@ -67,6 +77,13 @@ void Tape::backward(const Tensor& y, const Tensor& covector) {
 
 Op::Op(std::string name) : name_(std::move(name)) {
   if (!registry().insert(name_).second) fail("two ops are called ", name_);
+}
+
+void Op::lap(std::initializer_list<Tensor> inputs, const Tensor& y) const {
+  double elements = static_cast<double>(y.size());
+  for (const Tensor& input : inputs)
+    if (input.defined()) elements += static_cast<double>(input.size());
+  Profile::lap(name_, Profile::Pass::kForward, sizeof(real) * elements);
 }
 
 std::vector<std::string> Op::names() { return {registry().begin(), registry().end()}; }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/profile.h"
 #include "core/tensor.h"
 
 namespace farsight {
@@ -65,6 +66,7 @@ class Op {
   /// tape is alive or no input is differentiable. Undefined inputs are passed over.
   template <class Backward>
   void record(std::initializer_list<Tensor> inputs, const Tensor& y, Backward&& backward) const {
+    if (Profile::active()) lap(inputs, y);
     Tape* const tape = Tape::current();
     if (!tape) return;
     std::vector<Tensor> used;
@@ -84,6 +86,9 @@ class Op {
   }
 
  private:
+  /// Ends the op's lap in the profile that is being taken.
+  void lap(std::initializer_list<Tensor> inputs, const Tensor& y) const;
+
   std::string name_;
 };
 

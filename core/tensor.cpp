@@ -1,6 +1,8 @@
 // Tensor storage: see tensor.h.
 #include "core/tensor.h"
 
+#include <utility>
+
 #include "core/error.h"
 
 namespace farsight {
@@ -38,14 +40,33 @@ const Tensor& Tensor::track(bool differentiable) const {
   return *this;
 }
 
-real* Tensor::grad() const {
+real* Tensor::grad_or_fresh(real& beta) const {
+  beta = 1;
   if (!node_->differentiable) return nullptr;
   if (!node_->grad) {
     node_->gradients = Buffer(size() * sizeof(real), backend());
     node_->grad = static_cast<real*>(node_->gradients.data());
-    backend().fill(node_->grad, 0, size());
+    beta = 0;
   }
   return node_->grad;
+}
+
+real* Tensor::grad() const {
+  real beta;
+  real* const grad = grad_or_fresh(beta);
+  if (grad && beta == 0) backend().fill(grad, 0, size());
+  return grad;
+}
+
+void Tensor::release_grad_to(const Tensor& other) const {
+  if (!other.differentiable()) return;
+  // Memory within a parameter block cannot change hands.
+  if (other.has_grad() || !node_->gradients) {
+    backend().accumulate(other.grad(), node_->grad, 1, size());
+    return;
+  }
+  other.node_->gradients = std::move(node_->gradients);
+  other.node_->grad = std::exchange(node_->grad, nullptr);
 }
 
 std::vector<real> Tensor::to_vector() const {

@@ -44,6 +44,12 @@ class Tensor {
   bool has_grad() const { return node_->grad != nullptr; }
   /// The gradient, zero when first asked for; null if nothing is to flow here.
   real* grad() const;
+  /// The gradient for who can overwrite it: if there is none yet, its values are undefined and
+  /// `beta` is 0, else 1. Null as grad().
+  real* grad_or_fresh(real& beta) const;
+  /// Adds this tensor's gradient, which nobody needs afterwards, to that of `other`, of as many
+  /// elements: hands the memory over if the other has none.
+  void release_grad_to(const Tensor& other) const;
 
   /// Copies to host memory.
   std::vector<real> to_vector() const;

@@ -23,6 +23,7 @@ class CudaBackend final : public Backend {
   std::string description() const override;
   size_t memory_bytes() const override;
   void set_precision(Precision precision) override;
+  void wait() override;
   void* allocate(size_t bytes) override;
   void release(void* data, size_t bytes) override;
   void upload(void* to, const void* host, size_t bytes) override;
@@ -32,7 +33,7 @@ class CudaBackend final : public Backend {
 
   // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh and gemm_tf32.cuh
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-            int64_t K, real alpha, real beta) override;
+            int64_t K, real alpha, real beta, const Addends& addends) override;
 
   // elementwise.cu
   void add(real* y, const real* a, const real* b, int64_t n) override;
@@ -92,7 +93,7 @@ class CudaBackend final : public Backend {
   // optimizer.cu
   void sum(real* y, const real* x, int64_t n) override;
   void sum_squares(real* y, const real* x, int64_t n) override;
-  void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+  void adamw(real* p, real* m, real* v, real* g, const real* norm_squared, int64_t n,
              const AdamWStep& step) override;
 
  private:

@@ -109,8 +109,10 @@ void CudaBackend::upload(void* to, const void* host, size_t bytes) {
 void CudaBackend::download(void* host, const void* from, size_t bytes) {
   if (bytes)
     require_ok(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, queue_.stream()));
-  require_ok(cudaStreamSynchronize(queue_.stream()));
+  wait();
 }
+
+void CudaBackend::wait() { require_ok(cudaStreamSynchronize(queue_.stream())); }
 
 void CudaBackend::copy(real* y, const real* x, int64_t n) {
   if (n > 0)

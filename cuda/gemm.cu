@@ -12,14 +12,18 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// c = beta * c + the sum of the splits' partial products.
+/// c = beta * c + the sum of the splits' partial products + addends.
 __global__ void __launch_bounds__(kThreads)
-    add_splits(real* c, const real* partial, int64_t n, int64_t splits, real beta) {
+    add_splits(real* c, const real* partial, int64_t n, int64_t N, int64_t splits, real beta,
+               Addends addends) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
   real total = 0;
   for (int64_t s = 0; s < splits; ++s) total += partial[s * n + i];
-  c[i] = beta != 0 ? beta * c[i] + total : total;
+  if (beta != 0) total += beta * c[i];
+  if (addends.bias) total += addends.bias[i % N];
+  if (addends.residual) total += addends.residual[i];
+  c[i] = total;
 }
 
 template <bool a_along_k, bool b_along_k>
@@ -51,8 +55,9 @@ void start_product(const Queue& queue, const Product& p, Precision precision, bo
 }  // namespace
 
 void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M,
-                       int64_t N, int64_t K, real alpha, real beta) {
+                       int64_t N, int64_t K, real alpha, real beta, const Addends& addends) {
   if (M * N == 0) return;
+  count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
   constexpr bool kHasLarge = std::is_same_v<real, float>;
   const int64_t processors = device_.multiProcessorCount;
   // A split of less than 256 is not worth its sum.
@@ -82,8 +87,9 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
             static_cast<int>(k_per_split),
             (ta ? M : K) % 4 == 0 && aligned(a),
             (tb ? K : N) % 4 == 0 && aligned(b),
-            false};
-  p.c_fours = N % 4 == 0 && aligned(p.c);
+            false,
+            used > 1 ? Addends{} : addends};
+  p.c_fours = N % 4 == 0 && aligned(p.c, addends.bias, addends.residual);
   const dim3 grid(grid_x(M, tile), static_cast<unsigned>(blocks_of(N, tile)),
                   static_cast<unsigned>(used));
   if (ta)
@@ -93,8 +99,8 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
     tb ? start_product<true, true>(queue_, p, precision_, large, grid)
        : start_product<true, false>(queue_, p, precision_, large, grid);
   if (used > 1)
-    queue_.start(add_splits, grid_x(M * N, kThreads), kThreads, 0, c, partial.data(), M * N, used,
-                 beta);
+    queue_.start(add_splits, grid_x(M * N, kThreads), kThreads, 0, c, partial.data(), M * N, N,
+                 used, beta, addends);
 }
 
 }  // namespace farsight

@@ -5,8 +5,9 @@
 
 namespace farsight {
 
-/// c (M, N) = alpha * op(a) op(b) + beta * c, over inner indices [k_first, k_first + k_count) of
-/// split blockIdx.z. With several splits c is the first of as many partial products, without beta.
+/// c (M, N) = alpha * op(a) op(b) + beta * c + addends, over inner indices [k_first, k_first +
+/// k_count) of split blockIdx.z. With several splits c is the first of as many partial products,
+/// without beta and addends.
 struct Product {
   real* c;
   const real *a, *b;
@@ -14,6 +15,7 @@ struct Product {
   real alpha, beta;
   int k_per_split;
   bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
+  Addends addends;
 
   __device__ int k_begin() const { return static_cast<int>(blockIdx.z) * k_per_split; }
   __device__ int k_end() const { return min(K, k_begin() + k_per_split); }
@@ -32,20 +34,31 @@ __device__ inline Four fetch_four(const real* from, int64_t stride, int row, int
   return x;
 }
 
-/// c = alpha * x + beta * c for `count` neighbours of a row of c that start at `column`.
+/// c = alpha * x + beta * c + addends for `count` neighbours of a row of c that start at `column`.
 template <int count>
 __device__ void store_product(const Product& p, int row, int column, const real* x) {
   if (row >= p.M) return;
-  real* to = p.c + (static_cast<int64_t>(blockIdx.z) * p.M + row) * p.N + column;
+  using Group = Neighbours<count>;
+  const int64_t at = static_cast<int64_t>(row) * p.N + column;
+  real* to = p.c + static_cast<int64_t>(blockIdx.z) * p.M * p.N + at;
   if (p.c_fours && column + count <= p.N) {
-    auto& all = *reinterpret_cast<Neighbours<count>*>(to);
-    Neighbours<count> y{};
-    if (p.beta != 0) y = all;  // beta = 0 overwrites: what is there may be NaN
+    Group y{};
+    if (p.beta != 0) y = *reinterpret_cast<Group*>(to);  // else what is there may be NaN
     for (int j = 0; j < count; ++j) y.v[j] = p.alpha * x[j] + p.beta * y.v[j];
-    all = y;
+    for (const real* addend : {p.addends.bias ? p.addends.bias + column : nullptr,
+                               p.addends.residual ? p.addends.residual + at : nullptr}) {
+      if (!addend) continue;
+      const Group more = *reinterpret_cast<const Group*>(addend);
+      for (int j = 0; j < count; ++j) y.v[j] += more.v[j];
+    }
+    *reinterpret_cast<Group*>(to) = y;
   } else {
-    for (int j = 0; j < count && column + j < p.N; ++j)
-      to[j] = p.alpha * x[j] + (p.beta != 0 ? p.beta * to[j] : 0);
+    for (int j = 0; j < count && column + j < p.N; ++j) {
+      real y = p.alpha * x[j] + (p.beta != 0 ? p.beta * to[j] : 0);
+      if (p.addends.bias) y += p.addends.bias[column + j];
+      if (p.addends.residual) y += p.addends.residual[at + j];
+      to[j] = y;
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 // decay with clipping decided on the device: the host never reads the norm. Twin of
 // core/cpu/optimizer.cpp.
 //
-// AdamW reads p, m, v and g and writes p, m and v once: 28 bytes per parameter in float.
+// AdamW reads and writes p, m, v and g once, g to clear it: 32 bytes per parameter in float.
 #include "cuda/cuda_backend.h"
 #include "cuda/kernel.h"
 
@@ -66,12 +66,15 @@ struct Rates {
 };
 
 __global__ void __launch_bounds__(kThreads)
-    adamw_step(real* p, real* m, real* v, const real* g, const real* norm_squared, real max_norm,
+    adamw_step(real* p, real* m, real* v, real* g, const real* norm_squared, real max_norm,
                Rates rates, int64_t n, bool fours) {
   const real norm = std::sqrt(norm_squared[0]);
-  if (!(norm <= std::numeric_limits<real>::max())) return;  // infinite or NaN
-  const real shrink = max_norm > 0 && norm > max_norm ? max_norm / norm : real(1);
   const int64_t first = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * 4;
+  if (!(norm <= std::numeric_limits<real>::max())) {  // infinite or NaN
+    for (int64_t i = first; i < min(n, first + 4); ++i) g[i] = 0;
+    return;
+  }
+  const real shrink = max_norm > 0 && norm > max_norm ? max_norm / norm : real(1);
   if (fours && first + 4 <= n) {
     Four ps = load_four(p + first), ms = load_four(m + first), vs = load_four(v + first);
     const Four gs = load_four(g + first);
@@ -84,12 +87,14 @@ __global__ void __launch_bounds__(kThreads)
     store_four(p + first, ps);
     store_four(m + first, ms);
     store_four(v + first, vs);
+    store_four(g + first, Four{});
   } else {
     for (int64_t i = first; i < min(n, first + 4); ++i) {
       const Moments next = rates.step({p[i], m[i], v[i]}, shrink * g[i]);
       p[i] = next.p;
       m[i] = next.m;
       v[i] = next.v;
+      g[i] = 0;
     }
   }
 }
@@ -104,8 +109,8 @@ void CudaBackend::sum_squares(real* y, const real* x, int64_t n) {
   sum_over<Square>(queue_, *this, y, x, n);
 }
 
-void CudaBackend::adamw(real* p, real* m, real* v, const real* g, const real* norm_squared,
-                        int64_t n, const AdamWStep& step) {
+void CudaBackend::adamw(real* p, real* m, real* v, real* g, const real* norm_squared, int64_t n,
+                        const AdamWStep& step) {
   if (n == 0) return;
   const Rates rates{1 - step.rate * step.decay,
                     step.rate / step.correction1,

@@ -74,8 +74,8 @@ Block::Block(const ModelConfig& config, Backend& backend)
 }
 
 Tensor Block::operator()(const Tensor& x, const AttentionContext& context, Dropout& dropout) const {
-  const Tensor mixed = add(x, dropout(attention_(attention_norm_(x), context)));
-  return add(mixed, dropout(feed_forward_(feed_forward_norm_(mixed))));
+  const Tensor mixed = attention_(attention_norm_(x), context, x, dropout);
+  return feed_forward_(feed_forward_norm_(mixed), mixed, dropout);
 }
 
 std::unique_ptr<PositionScheme> position_of(const ModelConfig& config, Backend& backend) {

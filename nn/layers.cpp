@@ -7,6 +7,11 @@ Linear::Linear(int64_t in, int64_t out, double deviation, Backend& backend)
     : weight_(add_parameter("weight", {out, in}, normal(deviation), Decay::kYes, backend)),
       bias_(add_parameter("bias", {out}, constant(0), Decay::kNo, backend)) {}
 
+Tensor Linear::operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const {
+  if (dropout.probability == 0) return linear(x, weight_, bias_, residual);
+  return add(residual, dropout(linear(x, weight_, bias_)));
+}
+
 LayerNorm::LayerNorm(int64_t width, Backend& backend)
     : weight_(add_parameter("weight", {width}, constant(1), Decay::kNo, backend)),
       bias_(add_parameter("bias", {width}, constant(0), Decay::kNo, backend)) {}
@@ -24,7 +29,8 @@ SelfAttention::SelfAttention(int64_t width, int64_t heads, double deviation,
   add_child("output", output_);
 }
 
-Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& context) const {
+Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& context,
+                                 const Tensor& residual, Dropout& dropout) const {
   const int64_t B = x.shape()[0], T = x.shape()[1], C = x.shape()[2];
   const Shape by_head{B, T, heads_, C / heads_};
   Tensor q = query_(x);
@@ -37,7 +43,7 @@ Tensor SelfAttention::operator()(const Tensor& x, const AttentionContext& contex
     context.mass->push_back(attention_mass(q, k, context.bias, context.windows, T / 2));
   const Tensor mixed = context.cache ? context.cache->attend(q, k, v, context.bias)
                                      : attention(q, k, v, context.bias, context.windows);
-  return output_(mixed.reshape(x.shape()));
+  return output_(mixed.reshape(x.shape()), residual, dropout);
 }
 
 FeedForward::FeedForward(int64_t width, int64_t hidden, Activation activation, double deviation,
@@ -49,9 +55,10 @@ FeedForward::FeedForward(int64_t width, int64_t hidden, Activation activation, d
   add_child("down", down_);
 }
 
-Tensor FeedForward::operator()(const Tensor& x) const {
+Tensor FeedForward::operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const {
   const Tensor hidden = up_(x);
-  return down_(activation_ == Activation::kGelu ? gelu(hidden) : gelu_tanh(hidden));
+  return down_(activation_ == Activation::kGelu ? gelu(hidden) : gelu_tanh(hidden), residual,
+               dropout);
 }
 
 }  // namespace farsight

@@ -27,6 +27,8 @@ class Linear : public Module {
   /// Weights start normal with the given deviation, the bias at 0.
   Linear(int64_t in, int64_t out, double deviation, Backend& backend);
   Tensor operator()(const Tensor& x) const { return linear(x, weight_, bias_); }
+  /// residual + dropout(y), in one pass where nothing is dropped.
+  Tensor operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const;
 
  private:
   const Tensor weight_, bias_;  // (out, in), (out)
@@ -53,14 +55,15 @@ struct AttentionContext {
       nullptr;  // receives attention_mass() of the second half of queries
 };
 
-/// Multi-head causal self-attention.
+/// Multi-head causal self-attention, added to a residual stream.
 class SelfAttention : public Module {
  public:
   /// `deviation` is the initial one of the projections, `residual_deviation` of the last.
   SelfAttention(int64_t width, int64_t heads, double deviation, double residual_deviation,
                 Backend& backend);
-  /// x (B, T, C) to (B, T, C).
-  Tensor operator()(const Tensor& x, const AttentionContext& context) const;
+  /// x, residual (B, T, C) to residual + dropout(attention of x), (B, T, C).
+  Tensor operator()(const Tensor& x, const AttentionContext& context, const Tensor& residual,
+                    Dropout& dropout) const;
 
  private:
   const int64_t heads_;
@@ -69,12 +72,13 @@ class SelfAttention : public Module {
 
 enum class Activation { kGelu, kGeluTanh };
 
-/// Two linear layers with a GELU between them.
+/// Two linear layers with a GELU between them, added to a residual stream.
 class FeedForward : public Module {
  public:
   FeedForward(int64_t width, int64_t hidden, Activation activation, double deviation,
               double residual_deviation, Backend& backend);
-  Tensor operator()(const Tensor& x) const;
+  /// residual + dropout(down(gelu(up(x)))), all (B, T, C).
+  Tensor operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const;
 
  private:
   const Activation activation_;

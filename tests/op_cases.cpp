@@ -83,6 +83,13 @@ std::vector<OpCase> op_cases(Backend& backend) {
          [](const Tensor& x, const Tensor& w) { return linear(x, w); });
   const Tensor x = random({6, 5}), w = random({4, 5}), b = random({4});
   cases.push_back({"linear", "with a bias", {x, w, b}, [=] { return linear(x, w, b); }});
+  const Tensor stream = random({6, 4}), square = random({5, 5});
+  cases.push_back({"linear", "with a bias and a residual", {x, w, b, stream}, [=] {
+                     return linear(x, w, b, stream);
+                   }});
+  // The residual's gradient is the result's, handed over or added to what is there.
+  cases.push_back(
+      {"linear", "its input the residual", {x, square}, [=] { return linear(x, square, {}, x); }});
 
   const Tensor rows = random({5, 9}), gain = random({9}), shift = random({9});
   cases.push_back(

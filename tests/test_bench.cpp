@@ -22,7 +22,7 @@ TEST_CASE("bench takes six positive numbers and nothing else") {
        {"1,8,2,11,8,99999999999999999999", "99999999999999999999,8,2,11,8,1", "1,8,2,11,8", "1,8,2",
         "1,8,2,11,8,1,1", "1,8,2,11,8,1 ", "1,8,2,11,8,", "1,8,2,11,8,0", "1,-8,2,11,8,1",
         "a,8,2,11,8,1", "1;8;2;11;8;1"}) {
-    const std::string error = error_of([&] { bench(small_bench("eval", numbers)); });
+    const std::string error = error_of([&] { bench_steps(small_bench("eval", numbers)); });
     INFO(numbers << ": " << error);
     CHECK(contains(error, "--numbers takes six positive numbers"));
   }
@@ -32,7 +32,8 @@ TEST_CASE("bench reports the same model in both modes, and evaluates without gra
   // The embedding; query, key, value and output; feed-forward layers; the block's norms; the last.
   const int64_t expected = 11 * 8 + 4 * (8 * 8 + 8) + 2 * 8 * 32 + 32 + 8 + 4 * 8 + 16;
   for (const std::string mode : {"train", "eval"}) {
-    const nlohmann::json result = bench(small_bench(mode, "1,8,2,11,8,3"));
+    const BenchOptions options = small_bench(mode, "1,8,2,11,8,3");
+    const nlohmann::json result = to_json(bench_steps(options), options);
     CHECK(result.at("mode") == mode);
     CHECK(result.at("parameters") == expected);
     CHECK(result.at("position") == "none");
@@ -43,7 +44,7 @@ TEST_CASE("bench reports the same model in both modes, and evaluates without gra
     Pool& pool = cpu_backend().pool();
     pool.trim();
     const size_t before = pool.held_bytes();
-    bench(small_bench(mode, "1,64,2,20000,2,1"));
+    bench_steps(small_bench(mode, "1,64,2,20000,2,1"));
     const size_t used = pool.held_bytes() - before;
     pool.trim();
     return used;

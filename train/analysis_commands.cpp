@@ -197,26 +197,58 @@ void add_bias(CLI::App& program) {
   });
 }
 
+/// Rows of figures by name, as text.
+std::string table_of(const nlohmann::ordered_json& rows) {
+  Table table;
+  for (const auto& row : rows) {
+    std::vector<std::string> heads, fields;
+    for (const auto& [name, value] : row.items()) {
+      heads.push_back(name);
+      fields.push_back(value.is_string()         ? value.get<std::string>()
+                       : value.is_number_float() ? fixed(value.get<double>(), 1)
+                                                 : value.dump());
+    }
+    if (table.rows.empty()) table.rows.push_back(heads);
+    fields.resize(table.rows[0].size());
+    table.rows.push_back(fields);
+  }
+  return aligned(table.rows);
+}
+
 void add_bench(CLI::App& program) {
-  auto* command = program.add_subcommand("bench", "time whole steps on random tokens");
+  auto* command = program.add_subcommand(
+      "bench", "time whole steps, their matrix products, or attention, on random numbers");
   auto options = std::make_shared<BenchOptions>();
   auto json = std::make_shared<bool>(false);
-  command->add_option("--mode", options->mode, "train or eval")->capture_default_str();
+  command->add_option("--mode", options->mode, "train, eval, gemm or attention")
+      ->capture_default_str();
   command->add_option("--shape", options->shape, "S, M or L")->capture_default_str();
   command->add_option("--numbers", options->numbers,
                       "blocks,width,heads,vocabulary,T,B instead of a named shape");
   command->add_option("--position", options->position, "positional scheme")->capture_default_str();
-  command->add_option("--steps", options->steps, "timed steps")->capture_default_str();
+  command->add_option("--steps", options->steps, "timed steps, or times of each kernel")
+      ->capture_default_str();
+  command->add_option("--lengths", options->lengths, "of attention")
+      ->delimiter(',')
+      ->capture_default_str();
+  command
+      ->add_option("--backward-to", options->backward_to,
+                   "longest attention whose backward pass is timed too")
+      ->capture_default_str();
+  command->add_option("--window", options->window, "of attention, in tokens; 0 = unlimited")
+      ->capture_default_str();
   add_device_options(*command, options->device);
   command->add_flag("--json", *json, "one line of JSON");
   command->callback([options, json] {
-    const nlohmann::json result = bench(*options);
-    if (*json) {
-      std::cout << result.dump() << '\n';
-      return;
+    const bool kernels = options->mode == "gemm" || options->mode == "attention";
+    if (kernels) {
+      const nlohmann::ordered_json rows =
+          options->mode == "gemm" ? bench_gemm(*options) : bench_attention(*options);
+      std::cout << (*json ? rows.dump() + "\n" : table_of(rows));
+    } else {
+      const StepBench steps = bench_steps(*options);
+      std::cout << (*json ? to_json(steps, *options).dump() + "\n" : text_of(steps, *options));
     }
-    for (const auto& [name, value] : result.items())
-      std::cout << std::left << std::setw(20) << name << value.dump() << '\n';
   });
 }
 

@@ -40,7 +40,6 @@ void AdamW::update(const Config& config, int64_t step, real* norm_squared) {
   };
   update_range(0, parameters_.decayed(), config.decay);
   update_range(parameters_.decayed(), parameters_.size(), 0);
-  backend.fill(values.grad(), 0, values.size());
 }
 
 }  // namespace farsight

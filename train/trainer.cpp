@@ -16,6 +16,10 @@ constexpr uint64_t kPositionStream = uint64_t{1} << 62;
 constexpr uint64_t kDropoutStream = uint64_t{1} << 63;
 constexpr uint64_t kDropoutsPerPass = 1 << 12;
 
+// How often an update passes over the parameters' memory: the norm reads the gradient; AdamW reads
+// and writes value, gradient and moments.
+constexpr double kOptimizerPasses = 9;
+
 }  // namespace
 
 void check_training(const Config& config, const TokenSource& data) {
@@ -90,6 +94,8 @@ void Trainer::advance() {
   backend.fill(loss, 0, 1);
   for (int64_t i = 0; i < config_.accumulate; ++i) pass(step_ * config_.accumulate + i);
   optimizer_.update(config_, step_, norm_squared);
+  Profile::lap("AdamW", Profile::Pass::kForward,
+               kOptimizerPasses * sizeof(real) * static_cast<double>(parameters_.size()));
   // Scaled down, so that only what is not finite makes the sum so.
   backend.accumulate(history, loss, real(1e-9), 1);
   backend.accumulate(history, norm_squared, real(1e-9), 1);

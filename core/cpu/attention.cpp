@@ -3,7 +3,8 @@
 // For a block of queries, the keys go by in tiles. With m the largest score so far and l the sum of
 // e^(score - m), a new tile with largest score m' rescales what was accumulated by e^(m - m') and
 // adds its own part (online softmax), so that no more than one tile of scores exists per thread.
-// Tiles after the block's last query, or before every query's window, are never computed.
+// Tiles after the block's last query, or before every query's window, are never computed, nor are
+// the parts of a tile that no query of a register's block sees.
 //
 // Work is split over (sequence, head, block of queries); each part is independent.
 #include <cmath>
@@ -11,95 +12,95 @@
 #include <vector>
 
 #include "core/cpu/attention_tile.h"
-#include "core/cpu/blas.h"
 #include "core/cpu/cpu_backend.h"
+#include "core/cpu/parallel.h"
 #include "core/cpu/vector_math.h"
 
 namespace farsight {
 namespace {
 
-/// One thread's working memory.
+/// One thread's working memory for a block of queries.
 struct Scratch {
-  explicit Scratch(int64_t D) : scores(kTileQ * kTileK), mixed(kTileQ * D) {}
-  std::vector<real> scores;  // (kTileQ, kTileK): scores, then e^(score - largest)
+  explicit Scratch(int64_t D) : q(D * kTileQ), scores(kTileK * kTileQ), mixed(kTileQ * D) {}
+  std::vector<real> q;       // (D, kTileQ)
+  std::vector<real> scores;  // (kTileK, kTileQ): scores, then e^(score - largest)
   std::vector<real> mixed;   // (kTileQ, D): the accumulated rows of e^(…) v
-  real largest[kTileQ], total[kTileQ];
+  real largest[kTileQ], total[kTileQ], shrink[kTileQ];
 };
 
-/// Turns a row's visible scores into e^(score - largest), others into 0, and rescales what the row
-/// has accumulated from earlier tiles.
-void online_softmax(real* row, Range columns, int64_t width, real& largest, real& total,
-                    real* mixed, int64_t D) {
-  if (columns.empty()) {
-    std::fill(row, row + width, real(0));
-    return;
-  }
-  real top = largest;
-#pragma omp simd reduction(max : top)
-  for (int64_t c = columns.begin; c < columns.end; ++c) top = std::max(top, row[c]);
-  real sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t c = columns.begin; c < columns.end; ++c) {
-    row[c] = exp_fast(row[c] - top);
-    sum += row[c];
-  }
-  std::fill(row, row + columns.begin, real(0));
-  std::fill(row + columns.end, row + width, real(0));
-  const real shrink = exp_fast(largest - top);
+/// Turns a tile's scores into e^(score - largest), others into 0, and says by how much what the
+/// queries have accumulated from earlier tiles shrinks.
+void online_softmax(Scratch& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
+  constexpr real kNone = -std::numeric_limits<real>::infinity();
+  real top[kTileQ], sum[kTileQ] = {};
+  std::copy_n(scratch.largest, kTileQ, top);
+  for (int64_t r = 0; r < tile.keys; ++r) {
+    real* const row = scratch.scores.data() + r * kTileQ;
+    const Range columns = tile.columns({r, r + 1});
+    add_bias(row, columns, bias, h, tile.first, tile.key + r);
+    fill_outside(row, columns, kNone);
 #pragma omp simd
-  for (int64_t d = 0; d < D; ++d) mixed[d] *= shrink;
-  total = total * shrink + sum;
-  largest = top;
+    for (int64_t c = 0; c < kTileQ; ++c) top[c] = std::max(top[c], row[c]);
+  }
+#pragma omp simd
+  for (int64_t c = 0; c < kTileQ; ++c) {
+    // A query that has seen no key yet has nothing to shrink.
+    scratch.shrink[c] = top[c] == kNone ? real(0) : exp_fast(scratch.largest[c] - top[c]);
+    scratch.largest[c] = top[c];
+    top[c] = top[c] == kNone ? real(0) : top[c];
+  }
+  for (int64_t r = 0; r < tile.keys; ++r) {
+    real* const row = scratch.scores.data() + r * kTileQ;
+#pragma omp simd
+    for (int64_t c = 0; c < kTileQ; ++c) {
+      row[c] = exp_fast(row[c] - top[c]);
+      sum[c] += row[c];
+    }
+  }
+#pragma omp simd
+  for (int64_t c = 0; c < kTileQ; ++c)
+    scratch.total[c] = scratch.total[c] * scratch.shrink[c] + sum[c];
 }
 
 }  // namespace
 
 void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, const real* v,
                            const BiasView& bias, const AttentionSizes& s) {
-  const int64_t C = s.H * s.D;  // distance between the rows of a head
+  const int64_t C = s.H * s.D, D = s.D;  // C: distance between the rows of a head
   const int64_t blocks = (s.Tq + kTileQ - 1) / kTileQ;
 #pragma omp parallel
   {
-    Scratch scratch(s.D);
-#pragma omp for schedule(dynamic)
-    for (int64_t unit = 0; unit < s.B * s.H * blocks; ++unit) {
-      // Later blocks see more keys: handing them out first keeps the threads busy to the end.
-      const int64_t block = blocks - 1 - unit / (s.B * s.H);
-      const int64_t b = unit % (s.B * s.H) / s.H, h = unit % s.H;
-      const int64_t first = block * kTileQ, rows = std::min(kTileQ, s.Tq - first);
+    Scratch scratch(D);
+    real* const mixed = scratch.mixed.data();
+    share_units(s.B, s.H * blocks, [&](int64_t unit, int64_t b) {
+      const int64_t block = unit / s.H, h = unit % s.H;
+      const int64_t first = block * kTileQ, queries = std::min(kTileQ, s.Tq - first);
       const int64_t window = s.windows ? s.windows[h] : 0;
-      const int64_t oldest = visible_keys(s.offset + first, window).begin;
-      const int64_t end = s.offset + first + rows;
-      const real* q_block = q + (b * s.Tq + first) * C + h * s.D;
+      const int64_t end = s.offset + first + queries;
 
+      transpose_queries(scratch.q.data(), q + (b * s.Tq + first) * C + h * D, C, queries, D);
       std::fill(scratch.mixed.begin(), scratch.mixed.end(), real(0));
-      std::fill_n(scratch.largest, rows, -std::numeric_limits<real>::infinity());
-      std::fill_n(scratch.total, rows, real(0));
-      for (int64_t key = oldest; key < end; key += kTileK) {
-        const int64_t width = std::min(kTileK, end - key);
-        const int64_t at = (b * s.Tk + key) * C + h * s.D;
-        blas_gemm(false, true, rows, width, s.D, s.scale, q_block, C, k + at, C, 0,
-                  scratch.scores.data(), kTileK);
-        for (int64_t r = 0; r < rows; ++r) {
-          real* row = scratch.scores.data() + r * kTileK;
-          const Range columns =
-              columns_in_tile(visible_keys(s.offset + first + r, window), key, width);
-          add_bias(row, columns, bias, h, first + r, key);
-          online_softmax(row, columns, width, scratch.largest[r], scratch.total[r],
-                         scratch.mixed.data() + r * s.D, s.D);
+      std::fill_n(scratch.largest, kTileQ, -std::numeric_limits<real>::infinity());
+      std::fill_n(scratch.total, kTileQ, real(0));
+      for (int64_t key = visible_keys(s.offset + first, window).begin; key < end; key += kTileK) {
+        const Tile tile{key, std::min(kTileK, end - key), first, queries, s.offset, window};
+        const int64_t at = (b * s.Tk + key) * C + h * D;
+        tile_scores(scratch.scores.data(), tile, k + at, C, scratch.q.data(), D, s.scale);
+        online_softmax(scratch, tile, bias, h);
+        for (int64_t r = 0; r < queries; ++r) {
+#pragma omp simd
+          for (int64_t d = 0; d < D; ++d) mixed[r * D + d] *= scratch.shrink[r];
         }
-        blas_gemm(false, false, rows, s.D, width, 1, scratch.scores.data(), kTileK, v + at, C, 1,
-                  scratch.mixed.data(), s.D);
+        add_to_queries(mixed, D, tile, scratch.scores.data(), v + at, C, D, 1);
       }
-      for (int64_t r = 0; r < rows; ++r) {
-        real* to = y + (b * s.Tq + first + r) * C + h * s.D;
-        const real* from = scratch.mixed.data() + r * s.D;
+      for (int64_t r = 0; r < queries; ++r) {
+        real* const to = y + (b * s.Tq + first + r) * C + h * D;
         const real inverse = 1 / scratch.total[r];
 #pragma omp simd
-        for (int64_t d = 0; d < s.D; ++d) to[d] = from[d] * inverse;
+        for (int64_t d = 0; d < D; ++d) to[d] = mixed[r * D + d] * inverse;
         lse[(b * s.H + h) * s.Tq + first + r] = scratch.largest[r] + std::log(scratch.total[r]);
       }
-    }
+    });
   }
 }
 

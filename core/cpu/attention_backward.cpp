@@ -9,11 +9,12 @@
 //
 // One thread works through a head of a sequence, so that every sum has a fixed order; if the bias
 // wants a gradient, through the head in all sequences, since they share it.
+#include <limits>
 #include <vector>
 
 #include "core/cpu/attention_tile.h"
-#include "core/cpu/blas.h"
 #include "core/cpu/cpu_backend.h"
+#include "core/cpu/parallel.h"
 #include "core/cpu/vector_math.h"
 
 namespace farsight {
@@ -25,19 +26,49 @@ struct HeadPointers {
   const real *dy, *y, *lse, *q, *k, *v;
 };
 
+/// One thread's working memory.
 struct Scratch {
-  explicit Scratch(int64_t Tq) : p(kTileQ * kTileK), ds(kTileQ * kTileK), delta(Tq) {}
-  std::vector<real> p;      // (kTileQ, kTileK) probabilities
-  std::vector<real> ds;     // (kTileQ, kTileK) dp, then ds
-  std::vector<real> delta;  // (Tq)
+  Scratch(int64_t Tq, int64_t D)
+      : p(kTileK * kTileQ),
+        ds(kTileK * kTileQ),
+        delta((Tq + kTileQ - 1) / kTileQ * kTileQ),
+        lse(delta.size()),
+        q(delta.size() * D),
+        dy(delta.size() * D) {}
+  std::vector<real> p;           // (kTileK, kTileQ) probabilities
+  std::vector<real> ds;          // (kTileK, kTileQ) dp, then ds
+  std::vector<real> delta, lse;  // (Tq), padded to whole blocks of queries
+  std::vector<real> q, dy;       // (blocks, D, kTileQ), as transpose_queries() leaves them
 };
+
+/// Turns scores and dp into probabilities and ds, 0 where a query does not see a key, and adds ds
+/// to the bias's gradient.
+void tile_gradient(Scratch& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
+  const real *const lse = scratch.lse.data() + tile.first, *const delta =
+                                                               scratch.delta.data() + tile.first;
+  for (int64_t r = 0; r < tile.keys; ++r) {
+    real* const p = scratch.p.data() + r * kTileQ;
+    real* const ds = scratch.ds.data() + r * kTileQ;
+    const Range columns = tile.columns({r, r + 1});
+    add_bias(p, columns, bias, h, tile.first, tile.key + r);
+    // e^-∞ = 0, whatever else stood there.
+    fill_outside(p, columns, -std::numeric_limits<real>::infinity());
+    fill_outside(ds, columns, 0);
+#pragma omp simd
+    for (int64_t c = 0; c < kTileQ; ++c) {
+      p[c] = exp_fast(p[c] - lse[c]);
+      ds[c] = p[c] * (ds[c] - delta[c]);
+    }
+    if (!bias.grad) continue;
+    real* const to = bias.grad + h * bias.head_stride + tile.first * bias.row_stride + tile.key + r;
+    for (int64_t c = columns.begin; c < columns.end; ++c) to[c * bias.row_stride] += ds[c];
+  }
+}
 
 void head_backward(const HeadPointers& head, const BiasView& bias, const AttentionSizes& s,
                    int64_t h, Scratch& scratch) {
   const int64_t C = s.H * s.D, D = s.D;
   const int64_t window = s.windows ? s.windows[h] : 0;
-  real* const p = scratch.p.data();
-  real* const ds = scratch.ds.data();
 
   for (int64_t i = 0; i < s.Tq; ++i) {
     real total = 0;
@@ -45,49 +76,31 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
     for (int64_t d = 0; d < D; ++d) total += head.dy[i * C + d] * head.y[i * C + d];
     scratch.delta[i] = total;
   }
+  std::copy_n(head.lse, s.Tq, scratch.lse.begin());
+  for (int64_t first = 0; first < s.Tq; first += kTileQ) {
+    const int64_t queries = std::min(kTileQ, s.Tq - first);
+    transpose_queries(scratch.q.data() + first * D, head.q + first * C, C, queries, D);
+    transpose_queries(scratch.dy.data() + first * D, head.dy + first * C, C, queries, D);
+  }
 
   for (int64_t key = 0; key < s.offset + s.Tq; key += kTileK) {
     // Queries at positions before `key` see nothing of this tile.
     const int64_t start = std::max<int64_t>(0, key - s.offset) / kTileQ * kTileQ;
     for (int64_t first = start; first < s.Tq; first += kTileQ) {
-      const int64_t rows = std::min(kTileQ, s.Tq - first);
-      const int64_t width = std::min(kTileK, s.offset + first + rows - key);
-      if (visible_keys(s.offset + first, window).begin >= key + width) break;
-      const real* k_tile = head.k + key * C;
-      const real* q_tile = head.q + first * C;
-      const real* dy_tile = head.dy + first * C;
-
-      blas_gemm(false, true, rows, width, D, s.scale, q_tile, C, k_tile, C, 0, p, kTileK);
-      blas_gemm(false, true, rows, width, D, 1, dy_tile, C, head.v + key * C, C, 0, ds, kTileK);
-      for (int64_t r = 0; r < rows; ++r) {
-        real *p_row = p + r * kTileK, *ds_row = ds + r * kTileK;
-        Range columns = columns_in_tile(visible_keys(s.offset + first + r, window), key, width);
-        if (columns.empty()) columns = {width, width};
-        add_bias(p_row, columns, bias, h, first + r, key);
-        const real lse = head.lse[first + r], delta = scratch.delta[first + r];
-#pragma omp simd
-        for (int64_t c = columns.begin; c < columns.end; ++c) {
-          p_row[c] = exp_fast(p_row[c] - lse);
-          ds_row[c] = p_row[c] * (ds_row[c] - delta);
-        }
-        for (real* row : {p_row, ds_row}) {
-          std::fill(row, row + columns.begin, real(0));
-          std::fill(row + columns.end, row + width, real(0));
-        }
-        if (bias.grad) {
-          real* to = bias.grad + h * bias.head_stride + (first + r) * bias.row_stride + key;
-#pragma omp simd
-          for (int64_t c = columns.begin; c < columns.end; ++c) to[c] += ds_row[c];
-        }
-      }
-      if (head.dv)
-        blas_gemm(true, false, width, D, rows, 1, p, kTileK, dy_tile, C, 1, head.dv + key * C, C);
-      if (head.dk)
-        blas_gemm(true, false, width, D, rows, s.scale, ds, kTileK, q_tile, C, 1, head.dk + key * C,
-                  C);
+      const int64_t queries = std::min(kTileQ, s.Tq - first);
+      const int64_t keys = std::min(kTileK, s.offset + first + queries - key);
+      if (visible_keys(s.offset + first, window).begin >= key + keys) break;
+      const Tile tile{key, keys, first, queries, s.offset, window};
+      tile_scores(scratch.p.data(), tile, head.k + key * C, C, scratch.q.data() + first * D, D,
+                  s.scale);
+      tile_scores(scratch.ds.data(), tile, head.v + key * C, C, scratch.dy.data() + first * D, D,
+                  1);
+      tile_gradient(scratch, tile, bias, h);
+      const real *const p = scratch.p.data(), *const ds = scratch.ds.data();
+      if (head.dv) add_to_keys(head.dv + key * C, tile, p, head.dy + first * C, C, D, 1);
+      if (head.dk) add_to_keys(head.dk + key * C, tile, ds, head.q + first * C, C, D, s.scale);
       if (head.dq)
-        blas_gemm(false, false, rows, D, width, s.scale, ds, kTileK, k_tile, C, 1,
-                  head.dq + first * C, C);
+        add_to_queries(head.dq + first * C, C, tile, ds, head.k + key * C, C, D, s.scale);
     }
   }
 }
@@ -103,11 +116,9 @@ void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy
   };
 #pragma omp parallel
   {
-    Scratch scratch(s.Tq);
-#pragma omp for schedule(dynamic)
-    for (int64_t unit = 0; unit < s.B / together * s.H; ++unit) {
-      const int64_t h = unit % s.H;
-      for (int64_t b = unit / s.H * together; b < (unit / s.H + 1) * together; ++b) {
+    Scratch scratch(s.Tq, s.D);
+    share_units(s.B / together, s.H, [&](int64_t h, int64_t group) {
+      for (int64_t b = group * together; b < (group + 1) * together; ++b) {
         const int64_t queries = b * s.Tq * s.H * s.D + h * s.D;
         const int64_t keys = b * s.Tk * s.H * s.D + h * s.D;
         const HeadPointers head{at(dq, queries), at(dk, keys), at(dv, keys),
@@ -115,7 +126,7 @@ void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy
                                 q + queries,     k + keys,     v + keys};
         head_backward(head, bias, s, h, scratch);
       }
-    }
+    });
   }
 }
 

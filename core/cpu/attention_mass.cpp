@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "core/cpu/attention_tile.h"
-#include "core/cpu/blas.h"
 #include "core/cpu/cpu_backend.h"
 #include "core/cpu/vector_math.h"
 
@@ -15,7 +14,7 @@ void CpuBackend::attention_mass(real* mass, real* entropy, const real* lse, cons
   const int64_t C = s.H * s.D;
 #pragma omp parallel
   {
-    std::vector<real> scores(kTileQ * kTileK);
+    std::vector<real> scores(kTileK * kTileQ), transposed(s.D * kTileQ);
     std::vector<double> total(s.Tk);
 #pragma omp for schedule(dynamic)
     for (int64_t h = 0; h < s.H; ++h) {
@@ -25,22 +24,21 @@ void CpuBackend::attention_mass(real* mass, real* entropy, const real* lse, cons
       const int64_t blocks = (s.Tq - first_query + kTileQ - 1) / kTileQ;
       for (int64_t unit = 0; unit < s.B * blocks; ++unit) {
         const int64_t b = unit % s.B, first = first_query + unit / s.B * kTileQ;
-        const int64_t rows = std::min(kTileQ, s.Tq - first), end = s.offset + first + rows;
-        const real* q_tile = q + (b * s.Tq + first) * C + h * s.D;
-        for (int64_t key = visible_keys(s.offset + first, window).begin; key < end; key += kTileK) {
-          const int64_t width = std::min(kTileK, end - key);
-          const real* k_tile = k + (b * s.Tk + key) * C + h * s.D;
-          blas_gemm(false, true, rows, width, s.D, s.scale, q_tile, C, k_tile, C, 0, scores.data(),
-                    kTileK);
-          for (int64_t r = 0; r < rows; ++r) {
-            const int64_t position = s.offset + first + r;
-            const Range columns = columns_in_tile(visible_keys(position, window), key, width);
-            real* row = scores.data() + r * kTileK;
-            add_bias(row, columns, bias, h, first + r, key);
-            const real log_total = lse[(b * s.H + h) * s.Tq + first + r];
+        const int64_t queries = std::min(kTileQ, s.Tq - first), start = s.offset + first;
+        const real* const log_total = lse + (b * s.H + h) * s.Tq + first;
+        transpose_queries(transposed.data(), q + (b * s.Tq + first) * C + h * s.D, C, queries, s.D);
+        const int64_t end = start + queries;
+        for (int64_t key = visible_keys(start, window).begin; key < end; key += kTileK) {
+          const Tile tile{key, std::min(kTileK, end - key), first, queries, s.offset, window};
+          tile_scores(scores.data(), tile, k + (b * s.Tk + key) * C + h * s.D, C, transposed.data(),
+                      s.D, s.scale);
+          for (int64_t r = 0; r < tile.keys; ++r) {
+            real* const row = scores.data() + r * kTileQ;
+            const Range columns = tile.columns({r, r + 1});
+            add_bias(row, columns, bias, h, first, key + r);
             for (int64_t c = columns.begin; c < columns.end; ++c) {
-              const real log_p = row[c] - log_total, p = exp_fast(log_p);
-              total[position - key - c] += p;
+              const real log_p = row[c] - log_total[c], p = exp_fast(log_p);
+              total[start + c - key - r] += p;
               if (p > 0) nats -= p * log_p;  // windows and distance make many of them 0
             }
           }

@@ -11,7 +11,6 @@ class CpuBackend final : public Backend {
   // memory.cpp
   std::string description() const override;
   size_t memory_bytes() const override;
-  void set_precision(Precision precision) override;
   void* allocate(size_t bytes) override;
   void release(void* data, size_t bytes) override;
   void upload(void* to, const void* host, size_t bytes) override;
@@ -20,8 +19,10 @@ class CpuBackend final : public Backend {
   void fill(real* y, real value, int64_t n) override;
 
   // gemm.cpp
+  void set_precision(Precision precision) override;
+  void wait() override {}
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-            int64_t K, real alpha, real beta) override;
+            int64_t K, real alpha, real beta, const Addends& addends) override;
 
   // elementwise.cpp
   void add(real* y, const real* a, const real* b, int64_t n) override;
@@ -82,8 +83,11 @@ class CpuBackend final : public Backend {
   // optimizer.cpp
   void sum(real* y, const real* x, int64_t n) override;
   void sum_squares(real* y, const real* x, int64_t n) override;
-  void adamw(real* p, real* m, real* v, const real* g, const real* norm_squared, int64_t n,
+  void adamw(real* p, real* m, real* v, real* g, const real* norm_squared, int64_t n,
              const AdamWStep& step) override;
+
+ private:
+  Precision precision_ = Precision::kFp32;
 };
 
 }  // namespace farsight

@@ -1,16 +1,76 @@
-// Matrix products, by OpenBLAS.
+// Matrix products: in fp32 by OpenBLAS, in bf16 by gemm_bf16.cpp.
 #include "core/cpu/blas.h"
 #include "core/cpu/cpu_backend.h"
+#include "core/cpu/gemm_bf16.h"
+#include "core/cpu/parallel.h"
 #include "core/error.h"
 
 namespace farsight {
 
+namespace {
+
+/// How a product is cut into parts, one for each thread.
+struct Grid {
+  int64_t down, across;
+};
+
+/// OpenBLAS's own threads work on what is nearest in its order, wherever that was made; here a
+/// thread gets the rows, mostly tokens, that it has in its cache from the op before. A part has so
+/// many rows that packing the other operand for it does not count, and a very wide product is cut
+/// across.
+Grid grid_for(int64_t M, int64_t N, int64_t threads) {
+  constexpr int64_t kRows = 128, kColumns = 32, kWide = 16;
+  const int64_t most_down = N > kWide * M ? 1 : std::max<int64_t>(1, M / kRows);
+  const int64_t down = std::min(threads, most_down);
+  return {down, std::clamp<int64_t>(N / kColumns, 1, threads / down)};
+}
+
+}  // namespace
+
+void CpuBackend::set_precision(Precision precision) {
+  check(precision != Precision::kTf32, "the CPU computes in fp32 or bf16; tf32 is a GPU's");
+  check(precision != Precision::kBf16 || (sizeof(real) == sizeof(float) && has_bf16_products()),
+        "this processor has no bf16 instructions (AVX512-BF16); use --precision fp32");
+  precision_ = precision;
+}
+
 void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                      int64_t K, real alpha, real beta) {
+                      int64_t K, real alpha, real beta, const Addends& addends) {
   constexpr int64_t kLargest = INT32_MAX;  // what BLAS counts with
   check(M <= kLargest && N <= kLargest && K <= kLargest, "a matrix product of ", M, " x ", N, " x ",
         K, " is larger than BLAS can count; use a smaller model");
-  blas_gemm(ta, tb, M, N, K, alpha, a, ta ? M : K, b, tb ? K : N, beta, c, N);
+  count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
+  if (precision_ == Precision::kBf16) {
+    // set_precision() has refused this where numbers are no floats.
+    const auto floats = [](const real* x) { return reinterpret_cast<const float*>(x); };
+    gemm_bf16(reinterpret_cast<float*>(c), floats(a), floats(b), ta, tb, M, N, K,
+              static_cast<float>(alpha), static_cast<float>(beta), floats(addends.bias),
+              floats(addends.residual));
+    return;
+  }
+  if (addends.bias || addends.residual) {
+    // OpenBLAS passes over c once to multiply it by beta; with beta = 1 it does not, and this pass
+    // takes that one's place.
+    parallel_rows(M, N, [=](int64_t m) {
+      real* const row = c + m * N;
+      for (int64_t n = 0; n < N; ++n) {
+        real sum = beta != 0 ? beta * row[n] : 0;
+        if (addends.bias) sum += addends.bias[n];
+        if (addends.residual) sum += addends.residual[m * N + n];
+        row[n] = sum;
+      }
+    });
+    beta = 1;
+  }
+  const Grid grid = grid_for(M, N, omp_get_max_threads());
+#pragma omp parallel for schedule(static) num_threads(grid.down* grid.across)
+  for (int64_t part = 0; part < grid.down * grid.across; ++part) {
+    const int64_t i = part / grid.across, j = part % grid.across;
+    const int64_t m = M * i / grid.down, n = N * j / grid.across;
+    const int64_t rows = M * (i + 1) / grid.down - m, columns = N * (j + 1) / grid.across - n;
+    blas_gemm(ta, tb, rows, columns, K, alpha, a + (ta ? m : m * K), ta ? M : K,
+              b + (tb ? n * K : n), tb ? K : N, beta, c + m * N + n, N);
+  }
 }
 
 }  // namespace farsight

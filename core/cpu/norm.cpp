@@ -34,37 +34,30 @@ void CpuBackend::layer_norm(real* y, real* mean, real* rstd, const real* x, cons
 void CpuBackend::layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy,
                                      const real* x, const real* gain, const real* mean,
                                      const real* rstd, int64_t N, int64_t C) {
-  // Each thread sums its rows' share of dgain and dshift; the shares are added in thread order.
-  std::vector<real> shares(2 * C * omp_get_max_threads(), 0);
-  parallel_ranges(N, std::max<int64_t>(C, 2), [&](int64_t begin, int64_t end) {
-    real* gain_share = shares.data() + 2 * C * omp_get_thread_num();
-    real* shift_share = gain_share + C;
-    for (int64_t n = begin; n < end; ++n) {
-      const real *xn = x + n * C, *dyn = dy + n * C;
-      const real m = mean[n], r = rstd[n];
-      real sum_g = 0, sum_gx = 0;
+  std::vector<real> totals(2 * C, 0);
+  const auto row = [=](int64_t n, real* sums) {
+    const real *xn = x + n * C, *dyn = dy + n * C;
+    const real m = mean[n], r = rstd[n];
+    real sum_g = 0, sum_gx = 0;
 #pragma omp simd reduction(+ : sum_g, sum_gx)
-      for (int64_t c = 0; c < C; ++c) {
-        const real normed = (xn[c] - m) * r, g = gain[c] * dyn[c];
-        sum_g += g;
-        sum_gx += g * normed;
-        gain_share[c] += dyn[c] * normed;
-        shift_share[c] += dyn[c];
-      }
-      if (!dx) continue;
-      const real mean_g = sum_g / C, mean_gx = sum_gx / C;
-      real* dxn = dx + n * C;
-#pragma omp simd
-      for (int64_t c = 0; c < C; ++c)
-        dxn[c] += r * (gain[c] * dyn[c] - mean_g - (xn[c] - m) * r * mean_gx);
-    }
-  });
-  for (int thread = 0; thread < omp_get_max_threads(); ++thread) {
-    const real* share = shares.data() + 2 * C * thread;
     for (int64_t c = 0; c < C; ++c) {
-      if (dgain) dgain[c] += share[c];
-      if (dshift) dshift[c] += share[C + c];
+      const real normed = (xn[c] - m) * r, g = gain[c] * dyn[c];
+      sum_g += g;
+      sum_gx += g * normed;
+      sums[c] += dyn[c] * normed;
+      sums[C + c] += dyn[c];
     }
+    if (!dx) return;
+    const real mean_g = sum_g / C, mean_gx = sum_gx / C;
+    real* dxn = dx + n * C;
+#pragma omp simd
+    for (int64_t c = 0; c < C; ++c)
+      dxn[c] += r * (gain[c] * dyn[c] - mean_g - (xn[c] - m) * r * mean_gx);
+  };
+  parallel_row_sums(N, C, 2 * C, row, totals.data());
+  for (int64_t c = 0; c < C; ++c) {
+    if (dgain) dgain[c] += totals[c];
+    if (dshift) dshift[c] += totals[C + c];
   }
 }
 

@@ -24,13 +24,14 @@ void CpuBackend::broadcast_rows(real* y, const real* b, int64_t N, int64_t C) {
 }
 
 void CpuBackend::broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) {
-  parallel_columns(N, C, [=](int64_t first, int64_t last) {
-    for (int64_t n = 0; n < N; ++n) {
-      const real* row = dy + n * C;
+  parallel_row_sums(
+      N, C, C,
+      [=](int64_t n, real* sums) {
+        const real* row = dy + n * C;
 #pragma omp simd
-      for (int64_t c = first; c < last; ++c) db[c] += row[c];
-    }
-  });
+        for (int64_t c = 0; c < C; ++c) sums[c] += row[c];
+      },
+      db);
 }
 
 void CpuBackend::embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) {

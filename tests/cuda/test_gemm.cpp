@@ -128,6 +128,21 @@ TEST_CASE("cuda: products that are split along the inner dimension, and large ti
   }
 }
 
+TEST_CASE("cuda: a product adds a bias and a residual, split or not, aligned or not") {
+  Backend& device = open_backend("cuda");
+  for (const auto& [M, N, K] : {Size{33, 40, 20}, {65, 31, 9}, {40, 24, 1100}}) {
+    const auto product = [&, M = M, N = N, K = K](Backend& backend) {
+      const Tensor a = numbers({M * K}, 1, backend), b = numbers({N * K}, 2, backend);
+      const Tensor bias = numbers({N}, 3, backend), residual = numbers({M * N}, 4, backend);
+      const Tensor c = numbers({M * N}, 5, backend);
+      backend.gemm(c.data(), a.data(), b.data(), false, true, M, N, K, 1, real(0.5),
+                   {bias.data(), residual.data()});
+      return c.to_vector();
+    };
+    CHECK(difference(product(device), product(cpu_backend())) < kRounding);
+  }
+}
+
 TEST_CASE("cuda: a product with nothing inside is beta times what was there") {
   CHECK(product_error({5, 6, 1}, false, false, 0, Precision::kFp32) < 1e-6);
   Backend& device = open_backend("cuda");

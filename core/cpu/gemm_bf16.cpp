@@ -1,0 +1,169 @@
+// Matrix products in bf16 (after Goto & van de Geijn 2008, "Anatomy of high-performance matrix
+// multiplication"): three levels of blocks, one for each level of cache.
+//
+// * A tile of c, 8 x 32, stays in registers while kDepth numbers of k go by: 8 x 2 vectors of sums
+//   need 8 + 2 loads for 16 vdpbf16ps. Both panels of b, 2 x 16 x 384 numbers, take 24 KiB and are
+//   used for all rows of the block, a panel of a 12 KiB: the first-level cache holds them.
+// * A block of c, kBlockRows x kBlockColumns, is one thread's piece of work: its panels of a and b
+//   over kDepth are 192 KiB each, and it itself 256 KiB, within the second-level cache.
+// * A slab, up to kSlab in each of M, N and K, is packed by all threads together before they work
+//   through its blocks: 8 MiB for each of a and b, in the third-level cache.
+//
+// Packing rounds to bf16 and brings pairs of k together. It reads each number once per slab: of
+// M K + K N numbers for 2 M N K operations. Nothing is gained by keeping packed weights from one
+// product to the next: a step uses a weight twice, once along each of its sides.
+#include "core/cpu/gemm_bf16.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/backend.h"
+#include "core/buffer.h"
+
+#if defined(__x86_64__)
+// gcc takes what its own intrinsics leave undefined on purpose for a mistake.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include "core/cpu/bf16_tile.h"
+#endif
+
+namespace farsight {
+
+#if defined(__x86_64__)
+
+namespace {
+
+constexpr int64_t kDepth = 384;
+constexpr int64_t kBlockRows = 256, kBlockColumns = 256;
+constexpr int64_t kSlab = 2048;
+constexpr int64_t kPackLanes = 128;  // lanes that a thread packs at once: neighbours in memory
+
+int64_t divide_up(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/// One operand of a product: rows of op(a) or columns of op(b), each of K numbers.
+struct Operand {
+  const float* x;
+  int64_t stride;     // between lanes, or between k if lanes are neighbours
+  bool lanes_beside;  // x[k * stride + lane] in place of x[lane * stride + k]
+
+  const float* at(int64_t lane, int64_t k) const {
+    return lanes_beside ? x + k * stride + lane : x + lane * stride + k;
+  }
+};
+
+/// A part of an operand, packed: one depth of k after the other, in each the panels side by side,
+/// so that what a block reads at a time lies together.
+struct Slab {
+  uint32_t* memory;
+  int64_t lanes, K;
+
+  /// An odd number of panels gets one more, which the last tile reads and nobody stores.
+  int64_t panels() const { return divide_up(lanes, kTilePanels * kLanes) * kTilePanels; }
+  int64_t pairs(int64_t k) const { return divide_up(std::min(kDepth, K - k), 2); }
+  /// The panel of a lane at k, a multiple of kDepth.
+  uint32_t* panel(int64_t lane, int64_t k) const {
+    return memory + k / 2 * kLanes * panels() + lane * pairs(k);
+  }
+  size_t bytes() const { return sizeof(uint32_t) * divide_up(K, 2) * kLanes * panels(); }
+};
+
+/// By the threads of a parallel region together: the operand from (lane, k) on into the slab.
+FARSIGHT_BF16 void pack(const Slab& slab, const Operand& operand, int64_t lane, int64_t k) {
+  const int64_t strips = divide_up(slab.lanes, kPackLanes), depths = divide_up(slab.K, kDepth);
+  const auto pack_strip = operand.lanes_beside ? pack_rows : pack_lanes;
+#pragma omp for
+  for (int64_t unit = 0; unit < strips * depths; ++unit) {
+    const int64_t begin = unit % depths * kDepth, first = unit / depths * kPackLanes;
+    pack_strip(slab.panel(first, begin), slab.pairs(begin) * kLanes,
+               operand.at(lane + first, k + begin), operand.stride,
+               std::min(kPackLanes, slab.lanes - first), std::min(kDepth, slab.K - begin));
+  }
+}
+
+/// The part of a result that begins at row m and column n.
+TileResult part(const TileResult& all, int64_t m, int64_t n) {
+  const int64_t at = m * all.stride + n;
+  return {all.c + at,
+          all.stride,
+          all.alpha,
+          all.beta,
+          all.bias ? all.bias + n : nullptr,
+          all.residual ? all.residual + at : nullptr};
+}
+
+/// The result when some of the sum is there already.
+TileResult sum_on(const TileResult& all) {
+  return {all.c, all.stride, all.alpha, 1, nullptr, nullptr};
+}
+
+/// The block of the result whose first row and column in the slabs are m0 and n0.
+FARSIGHT_BF16 void multiply_block(const TileResult& block, const Slab& a, const Slab& b, int64_t m0,
+                                  int64_t n0, int64_t rows, int64_t columns) {
+  for (int64_t k = 0; k < a.K; k += kDepth) {
+    const int64_t pairs = a.pairs(k), panel_size = pairs * kLanes;
+    const uint32_t *const a_panels = a.panel(m0, k), *const b_panels = b.panel(n0, k);
+    for (int64_t n = 0; n < columns; n += kTilePanels * kLanes) {
+      for (int64_t m = 0; m < rows; m += kTileRows) {
+        const TileResult tile = part(block, m, n);
+        multiply_tile(k == 0 ? tile : sum_on(tile), a_panels + m / kLanes * panel_size + m % kLanes,
+                      b_panels + n / kLanes * panel_size, panel_size, pairs, rows - m, columns - n);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool has_bf16_products() {
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512bw");
+}
+
+void gemm_bf16(float* c, const float* a, const float* b, bool ta, bool tb, int64_t M, int64_t N,
+               int64_t K, float alpha, float beta, const float* bias, const float* residual) {
+  const TileResult result{c, N, alpha, beta, bias, residual};
+  const Operand left{a, ta ? M : K, ta}, right{b, tb ? K : N, !tb};
+  Slab a_slab{nullptr, std::min(M, kSlab), std::min(K, kSlab)};
+  Slab b_slab{nullptr, std::min(N, kSlab), std::min(K, kSlab)};
+  const Buffer a_memory(a_slab.bytes(), cpu_backend()), b_memory(b_slab.bytes(), cpu_backend());
+  a_slab.memory = static_cast<uint32_t*>(a_memory.data());
+  b_slab.memory = static_cast<uint32_t*>(b_memory.data());
+
+#pragma omp parallel firstprivate(a_slab, b_slab)
+  for (int64_t n0 = 0; n0 < N; n0 += kSlab) {
+    for (int64_t k0 = 0; k0 < K; k0 += kSlab) {
+      b_slab.lanes = std::min(kSlab, N - n0);
+      a_slab.K = b_slab.K = std::min(kSlab, K - k0);
+      pack(b_slab, right, n0, k0);
+      for (int64_t m0 = 0; m0 < M; m0 += kSlab) {
+        a_slab.lanes = std::min(kSlab, M - m0);
+        pack(a_slab, left, m0, k0);
+        // Smaller blocks where there would be too few to share out.
+        int64_t high = kBlockRows, wide = kBlockColumns;
+        const auto blocks = [&] {
+          return divide_up(a_slab.lanes, high) * divide_up(b_slab.lanes, wide);
+        };
+        while (blocks() < 4 * omp_get_num_threads() && high + wide > 96)
+          (high >= wide ? high : wide) /= 2;
+        const int64_t across = divide_up(b_slab.lanes, wide), count = blocks();
+#pragma omp for schedule(static)
+        for (int64_t block = 0; block < count; ++block) {
+          const int64_t m = block / across * high, n = block % across * wide;
+          const TileResult to = part(result, m0 + m, n0 + n);
+          multiply_block(k0 == 0 ? to : sum_on(to), a_slab, b_slab, m, n,
+                         std::min(high, a_slab.lanes - m), std::min(wide, b_slab.lanes - n));
+        }
+      }
+    }
+  }
+}
+
+#else
+
+bool has_bf16_products() { return false; }
+void gemm_bf16(float*, const float*, const float*, bool, bool, int64_t, int64_t, int64_t, float,
+               float, const float*, const float*) {}
+
+#endif
+
+}  // namespace farsight

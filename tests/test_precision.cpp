@@ -1,0 +1,140 @@
+// Matrix products of the CPU in bf16, and what is trained with them.
+#include <omp.h>
+
+#include <bit>
+#include <cmath>
+
+#include "core/cpu/gemm_bf16.h"
+#include "tests/catch.h"
+#include "tests/op_cases.h"
+#include "tests/small_model.h"
+
+namespace farsight {
+namespace {
+
+/// The CPU computes in bf16 while it lives.
+struct InBf16 {
+  InBf16() { cpu_backend().set_precision(Precision::kBf16); }
+  ~InBf16() { cpu_backend().set_precision(Precision::kFp32); }
+};
+
+/// Whether the processor can; a line in the report if not.
+bool possible() {
+  if (!has_bf16_products()) WARN("this processor has no bf16 instructions: nothing tested");
+  return has_bf16_products();
+}
+
+/// The nearest number with 8 bits of mantissa, ties to even.
+float rounded(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+struct Sizes {
+  int64_t M, N, K;
+};
+
+/// The largest error of c = 0.7 op(a) op(b) + 0.5 c + bias + residual against a plain sum of
+/// rounded numbers in double, as a share of sqrt(K), which normal numbers' sums grow with.
+double error_of_product(const Sizes& sizes, bool ta, bool tb) {
+  const auto [M, N, K] = sizes;
+  Backend& cpu = cpu_backend();
+  const Tensor a = random_tensor({M, K}, cpu, false), b = random_tensor({N, K}, cpu, false),
+               c = random_tensor({M, N}, cpu, false), residual = random_tensor({M, N}, cpu, false),
+               bias = random_tensor({N}, cpu, false);
+  const std::vector<float> before = c.to_vector();
+  {
+    const InBf16 precision;
+    cpu.gemm(c.data(), a.data(), b.data(), ta, tb, M, N, K, 0.7f, 0.5f,
+             {bias.data(), residual.data()});
+  }
+  double worst = 0;
+  for (int64_t m = 0; m < M; ++m) {
+    for (int64_t n = 0; n < N; ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < K; ++k)
+        sum += static_cast<double>(rounded(a.data()[ta ? k * M + m : m * K + k])) *
+               rounded(b.data()[tb ? n * K + k : k * N + n]);
+      const int64_t i = m * N + n;
+      const double exact = 0.7 * sum + 0.5 * before[i] + bias.data()[n] + residual.data()[i];
+      worst = std::max(worst, std::fabs(exact - c.data()[i]));
+    }
+  }
+  return worst / std::sqrt(static_cast<double>(K));
+}
+
+}  // namespace
+
+TEST_CASE("bf16 products round their operands and nothing else") {
+  if (!possible()) return;
+  // Below and above a lane, a panel, a tile, a block, a depth and a slab in each direction.
+  const Sizes cases[] = {{1, 1, 1},     {7, 33, 5},      {8, 32, 2},     {17, 15, 31}, {31, 65, 33},
+                         {300, 40, 77}, {40, 300, 77},   {33, 34, 385},  {9, 2053, 3}, {2051, 9, 3},
+                         {5, 6, 2053},  {129, 257, 769}, {64, 2050, 390}};
+  for (const Sizes& sizes : cases) {
+    for (const bool ta : {false, true}) {
+      for (const bool tb : {false, true}) {
+        INFO(sizes.M << " x " << sizes.N << " x " << sizes.K << ", ta " << ta << ", tb " << tb);
+        CHECK(error_of_product(sizes, ta, tb) < 3e-6);
+      }
+    }
+  }
+}
+
+TEST_CASE("bf16 products overwrite what is no number") {
+  if (!possible()) return;
+  const InBf16 precision;
+  Backend& cpu = cpu_backend();
+  const Tensor c = Tensor::full({40, 40}, std::nanf(""), cpu), one = Tensor::full({40, 40}, 1, cpu);
+  cpu.gemm(c.data(), one.data(), one.data(), false, false, 40, 40, 40, 1, 0);
+  CHECK(c.to_vector() == std::vector<float>(1600, 40));
+}
+
+TEST_CASE("bf16 products are the same bits on any number of threads") {
+  if (!possible()) return;
+  const InBf16 precision;
+  Backend& cpu = cpu_backend();
+  const Tensor a = random_tensor({300, 500}, cpu, false), b = random_tensor({500, 200}, cpu, false);
+  const int threads = omp_get_max_threads();
+  std::vector<std::vector<float>> results;
+  for (const int count : {1, 2, 3, 7}) {
+    omp_set_num_threads(count);
+    const Tensor c({300, 200}, cpu);
+    cpu.gemm(c.data(), a.data(), b.data(), false, false, 300, 200, 500, 1, 0);
+    results.push_back(c.to_vector());
+  }
+  omp_set_num_threads(threads);
+  for (const auto& result : results) CHECK(result == results[0]);
+}
+
+TEST_CASE("a model learns in bf16 as it does in fp32") {
+  if (!possible()) return;
+  const TokenSource text = small_text(2000);
+  const auto losses = [&] {
+    Config config = small_run("none");
+    config.steps = 200;
+    config.rate = 0.02;
+    Trainer trainer(config, text, cpu_backend());
+    std::vector<double> losses;
+    for (int64_t i = 0; i < config.steps; ++i) losses.push_back(trainer.step().loss);
+    return losses;
+  };
+  const std::vector<double> exact = losses();
+  const InBf16 precision;
+  const std::vector<double> rounded = losses();
+  CHECK(rounded[0] == Approx(exact[0]).epsilon(1e-3));
+  CHECK(rounded[0] != exact[0]);  // or nothing was rounded
+  // The same path while differences have not had the time to grow, and the same success.
+  for (int step = 0; step < 8; ++step) CHECK(rounded[step] == Approx(exact[step]).epsilon(0.01));
+  for (const auto& run : {exact, rounded}) CHECK(run.back() < 0.5 * run.front());
+}
+
+TEST_CASE("the CPU refuses a precision that it does not have") {
+  CHECK(contains(error_of([] { cpu_backend().set_precision(Precision::kTf32); }),
+                 "the CPU computes in fp32 or bf16"));
+  if (!has_bf16_products())
+    CHECK(contains(error_of([] { cpu_backend().set_precision(Precision::kBf16); }),
+                   "use --precision fp32"));
+}
+
+}  // namespace farsight
