@@ -113,7 +113,7 @@ TEST_CASE("a model learns in bf16 as it does in fp32") {
   const auto losses = [&] {
     Config config = small_run("none");
     config.steps = 200;
-    config.rate = 0.02;
+    config.rate = 5e-3;
     Trainer trainer(config, text, cpu_backend());
     std::vector<double> losses;
     for (int64_t i = 0; i < config.steps; ++i) losses.push_back(trainer.step().loss);
@@ -125,8 +125,8 @@ TEST_CASE("a model learns in bf16 as it does in fp32") {
   CHECK(rounded[0] == Approx(exact[0]).epsilon(1e-3));
   CHECK(rounded[0] != exact[0]);  // or nothing was rounded
   // The same path while differences have not had the time to grow, and the same success.
-  for (int step = 0; step < 8; ++step) CHECK(rounded[step] == Approx(exact[step]).epsilon(0.01));
-  for (const auto& run : {exact, rounded}) CHECK(run.back() < 0.5 * run.front());
+  for (int step = 0; step < 10; ++step) CHECK(rounded[step] == Approx(exact[step]).epsilon(0.01));
+  for (const auto& run : {exact, rounded}) CHECK(run.back() < 0.6 * run.front());
 }
 
 TEST_CASE("the CPU refuses a precision that it does not have") {

@@ -21,8 +21,10 @@ namespace {
 
 /// One thread's working memory for a block of queries.
 struct Scratch {
-  explicit Scratch(int64_t D) : q(D * kTileQ), scores(kTileK * kTileQ), mixed(kTileQ * D) {}
+  explicit Scratch(int64_t D)
+      : q(D * kTileQ), v(kTileK * D), scores(kTileK * kTileQ), mixed(kTileQ * D) {}
   std::vector<real> q;       // (D, kTileQ)
+  std::vector<real> v;       // (kTileK, D)
   std::vector<real> scores;  // (kTileK, kTileQ): scores, then e^(score - largest)
   std::vector<real> mixed;   // (kTileQ, D): the accumulated rows of e^(…) v
   real largest[kTileQ], total[kTileQ], shrink[kTileQ];
@@ -91,7 +93,8 @@ void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, con
 #pragma omp simd
           for (int64_t d = 0; d < D; ++d) mixed[r * D + d] *= scratch.shrink[r];
         }
-        add_to_queries(mixed, D, tile, scratch.scores.data(), v + at, C, D, 1);
+        gather(scratch.v.data(), v + at, tile.keys, C, D);
+        add_to_queries(mixed, D, tile, scratch.scores.data(), scratch.v.data(), D, D, 1);
       }
       for (int64_t r = 0; r < queries; ++r) {
         real* const to = y + (b * s.Tq + first + r) * C + h * D;

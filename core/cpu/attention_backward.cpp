@@ -9,9 +9,10 @@
 //
 // One thread works through a head of a sequence, so that every sum has a fixed order; if the bias
 // wants a gradient, through the head in all sequences, since they share it.
+#include <algorithm>
 #include <limits>
-#include <vector>
 
+#include "core/buffer.h"
 #include "core/cpu/attention_tile.h"
 #include "core/cpu/cpu_backend.h"
 #include "core/cpu/parallel.h"
@@ -26,29 +27,46 @@ struct HeadPointers {
   const real *dy, *y, *lse, *q, *k, *v;
 };
 
-/// One thread's working memory.
+/// One thread's working memory for a head, whose rows lie together here.
 struct Scratch {
-  Scratch(int64_t Tq, int64_t D)
-      : p(kTileK * kTileQ),
-        ds(kTileK * kTileQ),
-        delta((Tq + kTileQ - 1) / kTileQ * kTileQ),
-        lse(delta.size()),
-        q(delta.size() * D),
-        dy(delta.size() * D) {}
-  std::vector<real> p;           // (kTileK, kTileQ) probabilities
-  std::vector<real> ds;          // (kTileK, kTileQ) dp, then ds
-  std::vector<real> delta, lse;  // (Tq), padded to whole blocks of queries
-  std::vector<real> q, dy;       // (blocks, D, kTileQ), as transpose_queries() leaves them
+  real* p;                       // (kTileK, kTileQ) probabilities
+  real* ds;                      // (kTileK, kTileQ) dp, then ds
+  real *delta, *lse;             // (Tq), padded to whole blocks of queries
+  real *q, *dy, *dq;             // (Tq, D)
+  real *k, *v, *dk, *dv;         // (Tk, D)
+  real *q_columns, *dy_columns;  // (blocks, D, kTileQ), by transpose_queries()
+
+  Scratch(real* memory, const AttentionSizes& s) {
+    const auto place = [&memory](int64_t size, auto&... parts) {
+      ((parts = memory, memory += size), ...);
+    };
+    place(kTileK * kTileQ, p, ds);
+    place(padded(s.Tq), delta, lse);
+    place(s.Tq * s.D, q, dy, dq);
+    place(s.Tk * s.D, k, v, dk, dv);
+    place(padded(s.Tq) * s.D, q_columns, dy_columns);
+  }
+  static int64_t size(const AttentionSizes& s) {
+    return 2 * (kTileK * kTileQ + padded(s.Tq) * (1 + s.D)) + (3 * s.Tq + 4 * s.Tk) * s.D;
+  }
+  static int64_t padded(int64_t Tq) { return (Tq + kTileQ - 1) / kTileQ * kTileQ; }
 };
+
+/// Adds n rows of D numbers to rows that are `stride` apart, if those are wanted.
+void scatter(real* to, const real* from, int64_t n, int64_t stride, int64_t D) {
+  for (int64_t i = 0; to && i < n; ++i) {
+#pragma omp simd
+    for (int64_t d = 0; d < D; ++d) to[i * stride + d] += from[i * D + d];
+  }
+}
 
 /// Turns scores and dp into probabilities and ds, 0 where a query does not see a key, and adds ds
 /// to the bias's gradient.
 void tile_gradient(Scratch& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
-  const real *const lse = scratch.lse.data() + tile.first, *const delta =
-                                                               scratch.delta.data() + tile.first;
+  const real *const lse = scratch.lse + tile.first, *const delta = scratch.delta + tile.first;
   for (int64_t r = 0; r < tile.keys; ++r) {
-    real* const p = scratch.p.data() + r * kTileQ;
-    real* const ds = scratch.ds.data() + r * kTileQ;
+    real* const p = scratch.p + r * kTileQ;
+    real* const ds = scratch.ds + r * kTileQ;
     const Range columns = tile.columns({r, r + 1});
     add_bias(p, columns, bias, h, tile.first, tile.key + r);
     // e^-∞ = 0, whatever else stood there.
@@ -70,20 +88,31 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
   const int64_t C = s.H * s.D, D = s.D;
   const int64_t window = s.windows ? s.windows[h] : 0;
 
+  gather(scratch.q, head.q, s.Tq, C, D);
+  gather(scratch.dy, head.dy, s.Tq, C, D);
+  gather(scratch.k, head.k, s.Tk, C, D);
+  gather(scratch.v, head.v, s.Tk, C, D);
+  for (int64_t first = 0; first < s.Tq; first += kTileQ) {
+    const int64_t queries = std::min(kTileQ, s.Tq - first), at = first * D;
+    transpose_queries(scratch.q_columns + at, scratch.q + at, D, queries, D);
+    transpose_queries(scratch.dy_columns + at, scratch.dy + at, D, queries, D);
+    std::fill_n(scratch.lse + first, kTileQ, real(0));
+    std::fill_n(scratch.delta + first, kTileQ, real(0));
+  }
+  std::copy_n(head.lse, s.Tq, scratch.lse);
   for (int64_t i = 0; i < s.Tq; ++i) {
     real total = 0;
 #pragma omp simd reduction(+ : total)
-    for (int64_t d = 0; d < D; ++d) total += head.dy[i * C + d] * head.y[i * C + d];
+    for (int64_t d = 0; d < D; ++d) total += scratch.dy[i * D + d] * head.y[i * C + d];
     scratch.delta[i] = total;
   }
-  std::copy_n(head.lse, s.Tq, scratch.lse.begin());
-  for (int64_t first = 0; first < s.Tq; first += kTileQ) {
-    const int64_t queries = std::min(kTileQ, s.Tq - first);
-    transpose_queries(scratch.q.data() + first * D, head.q + first * C, C, queries, D);
-    transpose_queries(scratch.dy.data() + first * D, head.dy + first * C, C, queries, D);
-  }
+  std::fill_n(scratch.dq, s.Tq * D, real(0));
+  std::fill_n(scratch.dk, s.Tk * D, real(0));
+  std::fill_n(scratch.dv, s.Tk * D, real(0));
 
+  real *const p = scratch.p, *const ds = scratch.ds;
   for (int64_t key = 0; key < s.offset + s.Tq; key += kTileK) {
+    const real *const k = scratch.k + key * D, *const v = scratch.v + key * D;
     // Queries at positions before `key` see nothing of this tile.
     const int64_t start = std::max<int64_t>(0, key - s.offset) / kTileQ * kTileQ;
     for (int64_t first = start; first < s.Tq; first += kTileQ) {
@@ -91,18 +120,18 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
       const int64_t keys = std::min(kTileK, s.offset + first + queries - key);
       if (visible_keys(s.offset + first, window).begin >= key + keys) break;
       const Tile tile{key, keys, first, queries, s.offset, window};
-      tile_scores(scratch.p.data(), tile, head.k + key * C, C, scratch.q.data() + first * D, D,
-                  s.scale);
-      tile_scores(scratch.ds.data(), tile, head.v + key * C, C, scratch.dy.data() + first * D, D,
-                  1);
+      tile_scores(p, tile, k, D, scratch.q_columns + first * D, D, s.scale);
+      tile_scores(ds, tile, v, D, scratch.dy_columns + first * D, D, 1);
       tile_gradient(scratch, tile, bias, h);
-      const real *const p = scratch.p.data(), *const ds = scratch.ds.data();
-      if (head.dv) add_to_keys(head.dv + key * C, tile, p, head.dy + first * C, C, D, 1);
-      if (head.dk) add_to_keys(head.dk + key * C, tile, ds, head.q + first * C, C, D, s.scale);
-      if (head.dq)
-        add_to_queries(head.dq + first * C, C, tile, ds, head.k + key * C, C, D, s.scale);
+      if (head.dv) add_to_keys(scratch.dv + key * D, tile, p, scratch.dy + first * D, D, D, 1);
+      if (head.dk)
+        add_to_keys(scratch.dk + key * D, tile, ds, scratch.q + first * D, D, D, s.scale);
+      if (head.dq) add_to_queries(scratch.dq + first * D, D, tile, ds, k, D, D, s.scale);
     }
   }
+  scatter(head.dq, scratch.dq, s.Tq, C, D);
+  scatter(head.dk, scratch.dk, s.Tk, C, D);
+  scatter(head.dv, scratch.dv, s.Tk, C, D);
 }
 
 }  // namespace
@@ -114,9 +143,10 @@ void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy
   const auto at = [](auto* pointer, int64_t offset) {
     return pointer ? pointer + offset : pointer;
   };
+  const Buffer memory(sizeof(real) * Scratch::size(s) * omp_get_max_threads(), *this);
 #pragma omp parallel
   {
-    Scratch scratch(s.Tq, s.D);
+    Scratch scratch(static_cast<real*>(memory.data()) + Scratch::size(s) * omp_get_thread_num(), s);
     share_units(s.B / together, s.H, [&](int64_t h, int64_t group) {
       for (int64_t b = group * together; b < (group + 1) * together; ++b) {
         const int64_t queries = b * s.Tq * s.H * s.D + h * s.D;

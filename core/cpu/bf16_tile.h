@@ -113,6 +113,7 @@ struct TileResult {
   int64_t stride;
   float alpha, beta;
   const float *bias, *residual;
+  bool past_caches;  // whether stores go straight to memory, which whole aligned tiles can
 };
 
 /// Makes the result for at most kTileRows rows and kTilePanels * kLanes columns. `a` points to the
@@ -153,7 +154,10 @@ FARSIGHT_BF16 inline void multiply_tile(const TileResult& result, const uint32_t
       if (result.beta != 0) sum = _mm512_fmadd_ps(beta, load(result.c + at), sum);
       if (result.bias) sum = _mm512_add_ps(sum, load(result.bias + j * kLanes));
       if (result.residual) sum = _mm512_add_ps(sum, load(result.residual + at));
-      _mm512_mask_storeu_ps(result.c + at, mask, sum);
+      if (result.past_caches)
+        _mm512_stream_ps(result.c + at, sum);
+      else
+        _mm512_mask_storeu_ps(result.c + at, mask, sum);
     }
   }
 }

@@ -9,6 +9,9 @@
 // * A slab, up to kSlab in each of M, N and K, is packed by all threads together before they work
 //   through its blocks: 8 MiB for each of a and b, in the third-level cache.
 //
+// A result too large for the caches (logits) that needs no second pass is written past them: else
+// each of its lines would be read from memory first.
+//
 // Packing rounds to bf16 and brings pairs of k together. It reads each number once per slab: of
 // M K + K N numbers for 2 M N K operations. Nothing is gained by keeping packed weights from one
 // product to the next: a step uses a weight twice, once along each of its sides.
@@ -36,6 +39,8 @@ namespace {
 constexpr int64_t kDepth = 384;
 constexpr int64_t kBlockRows = 256, kBlockColumns = 256;
 constexpr int64_t kSlab = 2048;
+constexpr int64_t kCached = int64_t{1}
+                            << 22;   // a larger result leaves the caches before it is read
 constexpr int64_t kPackLanes = 128;  // lanes that a thread packs at once: neighbours in memory
 
 int64_t divide_up(int64_t n, int64_t size) { return (n + size - 1) / size; }
@@ -88,12 +93,13 @@ TileResult part(const TileResult& all, int64_t m, int64_t n) {
           all.alpha,
           all.beta,
           all.bias ? all.bias + n : nullptr,
-          all.residual ? all.residual + at : nullptr};
+          all.residual ? all.residual + at : nullptr,
+          all.past_caches};
 }
 
 /// The result when some of the sum is there already.
 TileResult sum_on(const TileResult& all) {
-  return {all.c, all.stride, all.alpha, 1, nullptr, nullptr};
+  return {all.c, all.stride, all.alpha, 1, nullptr, nullptr, false};
 }
 
 /// The block of the result whose first row and column in the slabs are m0 and n0.
@@ -110,6 +116,7 @@ FARSIGHT_BF16 void multiply_block(const TileResult& block, const Slab& a, const 
       }
     }
   }
+  if (block.past_caches) _mm_sfence();  // before other threads are told that it is there
 }
 
 }  // namespace
@@ -121,7 +128,10 @@ bool has_bf16_products() {
 
 void gemm_bf16(float* c, const float* a, const float* b, bool ta, bool tb, int64_t M, int64_t N,
                int64_t K, float alpha, float beta, const float* bias, const float* residual) {
-  const TileResult result{c, N, alpha, beta, bias, residual};
+  const bool past_caches = M * N > kCached && beta == 0 && K <= kDepth && M % kTileRows == 0 &&
+                           N % (kTilePanels * kLanes) == 0 &&
+                           reinterpret_cast<uintptr_t>(c) % 64 == 0;
+  const TileResult result{c, N, alpha, beta, bias, residual, past_caches};
   const Operand left{a, ta ? M : K, ta}, right{b, tb ? K : N, !tb};
   Slab a_slab{nullptr, std::min(M, kSlab), std::min(K, kSlab)};
   Slab b_slab{nullptr, std::min(N, kSlab), std::min(K, kSlab)};
