@@ -222,6 +222,26 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   return loss;
 }
 
+const Op kRecompute("recompute");
+
+Tensor recompute(const std::function<Tensor()>& f) {
+  if (!Tape::current()) return f();
+  Tensor y;
+  {
+    const Tape::Pause pause;
+    y = f();
+  }
+  // What f depends on is not known here, so that it is recorded in any case.
+  Tape::current()->push(kRecompute, {}, y, [=] {
+    const Tape::Pause pause;
+    Tape tape;
+    const Tensor again = f();
+    y.release_grad_to(again);
+    tape.propagate();
+  });
+  return y;
+}
+
 const Op kSum("sum");
 
 Tensor sum(const Tensor& x) {

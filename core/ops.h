@@ -2,6 +2,8 @@
 // through the backend and records its derivative; forward and backward stand together in ops.cpp.
 #pragma once
 
+#include <functional>
+
 #include "core/tape.h"
 #include "core/tensor.h"
 
@@ -53,6 +55,11 @@ Tensor dropout(const Tensor& x, real p, Stream stream);
 /// Turns the pairs of each head of x (B, T, H, D) by its position's angles; `table` (T, D/2, 2)
 /// holds their cosines and sines and takes no gradient.
 Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout);
+
+/// f(), of which nothing is kept for the backward pass, which calls f once more and goes back
+/// through that (Chen et al. 2016): less memory for the time of another forward pass. Gradients
+/// reach all that f depends on. f must do the same both times and make a new tensor.
+Tensor recompute(const std::function<Tensor()>& f);
 
 /// Most logits that cross_entropy holds at a time (128 MiB in float).
 inline constexpr int64_t kLogitChunk = int64_t{1} << 25;

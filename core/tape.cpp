@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 
@@ -44,6 +45,10 @@ Tape::Tape() {
 
 Tape::~Tape() { current_tape = nullptr; }
 
+Tape::Pause::Pause() : paused_(std::exchange(current_tape, nullptr)) {}
+
+Tape::Pause::~Pause() { current_tape = paused_; }
+
 Tape* Tape::current() { return current_tape; }
 
 void Tape::push(const Op& op, std::vector<Tensor> inputs, const Tensor& y,
@@ -62,6 +67,10 @@ void Tape::backward(const Tensor& y, const Tensor& covector) {
   check(covector.shape() == y.shape(), "backward: a covector of shape ", covector.shape(),
         " for an output of shape ", y.shape());
   y.backend().accumulate(y.grad(), covector.data(), 1, y.size());
+  propagate();
+}
+
+void Tape::propagate() {
   while (!steps_.empty()) {
     const Step step = std::move(steps_.back());
     steps_.pop_back();

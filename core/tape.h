@@ -32,11 +32,26 @@ class Tape {
   /// The tape that records now, or null.
   static Tape* current();
 
+  /// While it lives, no tape records.
+  class Pause {
+   public:
+    Pause();
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    Tape* const paused_;
+  };
+
   /// Sends d loss / d loss = 1 back. `loss` has one element and came out of a recorded op.
   void backward(const Tensor& loss);
 
   /// Sends `covector`, of y's shape, back from y: the vector-Jacobian product.
   void backward(const Tensor& y, const Tensor& covector);
+
+  /// Sends back what gradients there are.
+  void propagate();
 
   void push(const Op& op, std::vector<Tensor> inputs, const Tensor& y,
             std::function<void()> backward);

@@ -156,7 +156,15 @@ Tensor LanguageModel::hidden(const Tensor& embedded, Pass pass) {
   for (int64_t i = 0; i < config_.blocks; ++i) {
     context.windows = window_ids_[i];
     if (pass.memory) context.cache = &pass.memory->blocks[i];
-    x = (*blocks_[i])(x, context, pass.dropout);
+    if (!pass.recompute) {
+      x = (*blocks_[i])(x, context, pass.dropout);
+      continue;
+    }
+    x = recompute([&block = *blocks_[i], x, context, first = pass.dropout] {
+      Dropout dropout = first;  // the same numbers each time
+      return block(x, context, dropout);
+    });
+    pass.dropout.next.stream += Block::kDropouts;
   }
   return norm_(x).reshape({B * T, config_.width});
 }

@@ -45,6 +45,7 @@ struct Pass {
   std::optional<Stream> training{};  // random numbers for schemes that need some in training
   Memory* memory = nullptr;          // the tokens follow those it holds, and join them
   std::vector<AttentionMass>* mass = nullptr;  // receives each block's; see AttentionContext
+  bool recompute = false;  // keep of each block only its input, and compute it again for gradients
 };
 
 /// Elements of the weight matrices, which are nearly all of a model's parameters: known before
@@ -61,6 +62,8 @@ void require_reach(const ModelConfig& config, const PositionScheme& scheme, int6
 /// x + attention(norm(x)), then x + feed_forward(norm(x)).
 class Block : public Module {
  public:
+  static constexpr int64_t kDropouts = 2;  // that a pass draws
+
   Block(const ModelConfig& config, Backend& backend);
   /// x (B, T, C) to (B, T, C).
   Tensor operator()(const Tensor& x, const AttentionContext& context, Dropout& dropout) const;

@@ -91,6 +91,10 @@ std::vector<OpCase> op_cases(Backend& backend) {
   cases.push_back(
       {"linear", "its input the residual", {x, square}, [=] { return linear(x, square, {}, x); }});
 
+  cases.push_back({"recompute", "", {x, w, b}, [=] {
+                     return recompute([=] { return gelu(linear(x, w, b)); });
+                   }});
+
   const Tensor rows = random({5, 9}), gain = random({9}), shift = random({9});
   cases.push_back(
       {"layer_norm", "", {rows, gain, shift}, [=] { return layer_norm(rows, gain, shift); }});

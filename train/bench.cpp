@@ -71,6 +71,7 @@ StepBench bench_steps(const BenchOptions& options) {
   config.model.position = options.position;
   config.batch = B;
   config.rate = 1e-4;
+  config.recompute = options.recompute;
   const TokenSource random = random_tokens(vocabulary);
   // Evaluation gets a model alone: a trainer's gradients and moments would count in its memory.
   std::optional<Trainer> trainer;

@@ -23,7 +23,8 @@ struct BenchOptions {
   // Of attention: one sequence of each length, up to `backward_to` with its backward pass.
   std::vector<int64_t> lengths{512, 1024, 2048, 4096, 8192};
   int64_t backward_to = 8192;
-  int64_t window = 0;  // tokens; 0 = unlimited
+  bool recompute = false;  // in training
+  int64_t window = 0;      // tokens; 0 = unlimited
   DeviceOptions device;
 };
 

@@ -27,6 +27,7 @@ struct Config {
   double decay = 0.1;  // weight decay, on matrices
   double clip = 1;     // largest gradient norm; 0 = unlimited
   double dropout = 0;
+  bool recompute = false;
   uint64_t seed = 1;
 
   int64_t log_every = 50;        // steps
@@ -89,6 +90,8 @@ void visit_settings(Config& config, const Visit& visit) {
   visit("evaluate-tokens", config.evaluate_tokens, "validation tokens of such an evaluation",
         running);
   visit("checkpoint-every", config.checkpoint_every, "steps between checkpoints", running);
+  visit("recompute", config.recompute,
+        "keep less for the backward pass and compute it again: less memory, more time", running);
   visit("device", config.device.name, "cpu, cuda, or auto: a GPU where there is one", running);
   visit("threads", config.device.threads, "threads of the CPU; 0 = one per processor", running);
 }

@@ -19,10 +19,15 @@ double logit_bytes(const ModelConfig& config, double rows) {
 }
 
 /// Activations of one block that the backward pass needs. Per row: 2 norms, q, k, v, attention,
-/// 2 outputs, 2 sums, and 2 in the feed-forward.
+/// 2 sums, and 2 in the feed-forward.
 double block_bytes(const ModelConfig& config, double rows) {
   return sizeof(real) * rows *
-         (10 * static_cast<double>(config.width) + 2 * static_cast<double>(config.hidden_width()));
+         (8 * static_cast<double>(config.width) + 2 * static_cast<double>(config.hidden_width()));
+}
+
+/// One tensor of the residual stream.
+double residual_bytes(const ModelConfig& config, double rows) {
+  return sizeof(real) * rows * static_cast<double>(config.width);
 }
 
 }  // namespace
@@ -47,9 +52,16 @@ double bias_bytes(const PositionScheme& scheme, int64_t length) {
 double training_bytes(const Config& config) {
   // Seven numbers per parameter: value, gradient, two moments, and three copies while a checkpoint
   // is saved.
-  return sizeof(real) * 7 * matrix_elements(config.model) +
-         backward_bytes(config.model, static_cast<double>(config.batch) *
-                                          static_cast<double>(config.model.length));
+  const double tokens =
+      static_cast<double>(config.batch) * static_cast<double>(config.model.length);
+  const ModelConfig& model = config.model;
+  double activations = backward_bytes(model, tokens);
+  if (config.recompute)  // of all blocks but one, the input alone
+    activations -= static_cast<double>(model.blocks - 1) *
+                   (block_bytes(model, tokens) - residual_bytes(model, tokens));
+  else if (config.dropout > 0)  // the two branches as they come out, before and after
+    activations += static_cast<double>(model.blocks) * 4 * residual_bytes(model, tokens);
+  return sizeof(real) * 7 * matrix_elements(model) + activations;
 }
 
 void require_memory(double bytes, const Backend& backend, const std::string& job) {

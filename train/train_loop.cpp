@@ -84,7 +84,7 @@ void print_start(const Trainer& trainer, const Backend& backend, const TokenSour
 }  // namespace
 
 bool train(const Config& config, const TokenSource& train, const TokenSource* valid, bool resume,
-           Backend& backend, std::ostream& say) {
+           Backend& backend, std::ostream& say, Profile* profile) {
   check(!config.out.empty(), "no folder for the run; pass --out runs/NAME");
   const std::filesystem::path folder = config.out;
   const std::filesystem::path checkpoint = folder / "checkpoint.safetensors";
@@ -144,6 +144,8 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
     const auto start = Clock::now();
     std::optional<Trainer::StepResult> result;
     naming_checkpoint([&] {
+      std::optional<Profile::Scope> measured;
+      if (profile) measured.emplace(*profile, backend);
       trainer.advance();
       // Where nothing is to be said of a step, the device is not waited for.
       if (on_step(config.log_every) || (valid && on_step(config.evaluate_every)))

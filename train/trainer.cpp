@@ -79,9 +79,9 @@ void Trainer::pass(int64_t pass_index) {
                         {config_.seed, kDropoutStream + pass_index * kDropoutsPerPass}};
   Backend& backend = model_.backend();
   Tape tape;
-  const Tensor losses =
-      model_.losses(Ids(tokens, backend), Ids(targets, backend), B,
-                    {dropout, Stream{config_.seed, kPositionStream + pass_index}});
+  Pass pass{dropout, Stream{config_.seed, kPositionStream + pass_index}};
+  pass.recompute = config_.recompute;
+  const Tensor losses = model_.losses(Ids(tokens, backend), Ids(targets, backend), B, pass);
   const Tensor mean = scale(sum(losses), real(1) / (B * T * config_.accumulate));
   tape.backward(mean);
   backend.accumulate(reported_.data(), mean.data(), 1, 1);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "core/profile.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/optimizer.h"
@@ -66,8 +67,9 @@ class Trainer {
 /// Runs the whole training described by the settings: start-up table, log lines, log.csv,
 /// evaluations on `valid` (may be null), checkpoints, Ctrl-C. With `resume`, goes on from the
 /// checkpoint in config.out if there is one; without, refuses to overwrite one. Returns false if
-/// it was interrupted. `say` receives what is to be printed.
+/// it was interrupted. `say` receives what is to be printed, `profile`, if given, where the steps'
+/// time went.
 bool train(const Config& config, const TokenSource& train, const TokenSource* valid, bool resume,
-           Backend& backend, std::ostream& say);
+           Backend& backend, std::ostream& say, Profile* profile = nullptr);
 
 }  // namespace farsight

@@ -9,6 +9,7 @@
 #include "train/evaluate.h"
 #include "train/extend.h"
 #include "train/position_report.h"
+#include "train/profile_table.h"
 #include "train/report.h"
 #include "train/sweep.h"
 #include "train/trainer.h"
@@ -47,7 +48,10 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
   add_settings(*command, *config);
   command->add_flag("--resume", *resume, "go on from the checkpoint in --out, if there is one")
       ->configurable(false);
-  command->callback([command, config, resume, open, &status] {
+  auto profiled = std::make_shared<bool>(false);
+  command->add_flag("--profile", *profiled, "at the end, say where the steps' time went, op by op")
+      ->configurable(false);
+  command->callback([command, config, resume, profiled, open, &status] {
     read_config_file(*command);
     check(!config->data.empty(), "no data; pass --data FOLDER, made by `farsight prepare`");
     Backend& backend = use_device(config->device);
@@ -56,8 +60,11 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
     TokenSource valid;
     const bool has_valid = std::filesystem::exists(data / "valid.bin");
     if (has_valid) valid = open(data / "valid.bin");
-    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, backend, std::cout))
+    Profile profile;
+    if (!train(*config, text, has_valid ? &valid : nullptr, *resume, backend, std::cout,
+               *profiled ? &profile : nullptr))
       status = 130;  // what shells report of a program ended by Ctrl-C
+    if (*profiled) std::cout << '\n' << profile_table(profile, measure_peaks(backend));
   });
 }
 
