@@ -90,7 +90,8 @@ void require_reach(const ModelConfig& config, const PositionScheme& scheme, int6
         " or another scheme");
 }
 
-LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend)
+LanguageModel::LanguageModel(const ModelConfig& config, std::optional<uint64_t> seed,
+                             Backend& backend)
     : config_(checked(config)),
       backend_(backend),
       embedding_(add_parameter("embedding.weight", {config.vocabulary, config.width},
@@ -107,7 +108,7 @@ LanguageModel::LanguageModel(const ModelConfig& config, uint64_t seed, Backend& 
   }
   add_child("norm", norm_);
   set_windows(trained_windows());
-  initialize(seed);
+  if (seed) initialize(*seed);
 }
 
 LanguageModel::Windows LanguageModel::trained_windows() const {

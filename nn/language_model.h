@@ -77,9 +77,10 @@ class Block : public Module {
 
 class LanguageModel : public Module {
  public:
-  /// Builds the model and draws its initial parameters from the seed. Throws Error if the
-  /// configuration contradicts itself, naming the setting.
-  LanguageModel(const ModelConfig& config, uint64_t seed, Backend& backend);
+  /// Builds the model and draws its initial parameters from the seed; without one they are
+  /// undefined, to be loaded. Throws Error if the configuration contradicts itself, naming the
+  /// setting.
+  LanguageModel(const ModelConfig& config, std::optional<uint64_t> seed, Backend& backend);
 
   const ModelConfig& config() const { return config_; }
   Backend& backend() const { return backend_; }

@@ -44,6 +44,7 @@ void Module::initialize(uint64_t seed, const std::string& path) {
   for (const Parameter& parameter : parameters()) {
     const Stream stream{seed, hash(path + parameter.name)};
     std::vector<real> values(parameter.tensor.size());
+#pragma omp parallel for schedule(static)
     for (size_t i = 0; i < values.size(); ++i)
       values[i] = static_cast<real>(parameter.init(stream, i));
     parameter.tensor.backend().upload(parameter.tensor.data(), values.data(),

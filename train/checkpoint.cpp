@@ -99,7 +99,7 @@ TrainedModel load_checkpoint(const std::filesystem::path& path, Backend& backend
   check(matrix_elements(config) <= static_cast<double>(file.elements()), path.string(),
         ": its settings describe a larger model than it holds; use another checkpoint");
   try {
-    trained.model = std::make_unique<LanguageModel>(config, trained.config.seed, backend);
+    trained.model = std::make_unique<LanguageModel>(config, std::nullopt, backend);
   } catch (const Error& error) {
     fail(path.string(), ": ", error.what());
   }
