@@ -34,7 +34,7 @@ TEST_CASE("normal_cdf and tanh_fast have the accuracy that they state") {
     worst = std::max(worst, static_cast<double>(std::fabs(normal_cdf(x) - cdf) / cdf));
     worst_tanh = std::max(worst_tanh, std::fabs(static_cast<double>(tanh_fast(x)) - std::tanh(x)));
   }
-  CHECK(worst_cdf < 2e-6);
+  CHECK(worst_cdf < 1e-6);
   CHECK(worst_tail < 2e-5);
   CHECK(worst_tanh < 2e-7);
 }

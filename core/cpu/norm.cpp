@@ -36,23 +36,25 @@ void CpuBackend::layer_norm_backward(real* dx, real* dgain, real* dshift, const 
                                      const real* rstd, int64_t N, int64_t C) {
   std::vector<real> totals(2 * C, 0);
   const auto row = [=](int64_t n, real* sums) {
-    const real *xn = x + n * C, *dyn = dy + n * C;
+    // Copies of what the closure holds: the compiler must think that stores to `sums` change that.
+    const real *xn = x + n * C, *dyn = dy + n * C, *weight = gain;
     const real m = mean[n], r = rstd[n];
-    real sum_g = 0, sum_gx = 0;
+    const int64_t width = C;
+    real sum_g = 0, sum_gx = 0, *const gain_sums = sums, *const shift_sums = sums + width;
 #pragma omp simd reduction(+ : sum_g, sum_gx)
-    for (int64_t c = 0; c < C; ++c) {
-      const real normed = (xn[c] - m) * r, g = gain[c] * dyn[c];
+    for (int64_t c = 0; c < width; ++c) {
+      const real normed = (xn[c] - m) * r, g = weight[c] * dyn[c];
       sum_g += g;
       sum_gx += g * normed;
-      sums[c] += dyn[c] * normed;
-      sums[C + c] += dyn[c];
+      gain_sums[c] += dyn[c] * normed;
+      shift_sums[c] += dyn[c];
     }
     if (!dx) return;
-    const real mean_g = sum_g / C, mean_gx = sum_gx / C;
-    real* dxn = dx + n * C;
+    const real mean_g = sum_g / width, mean_gx = sum_gx / width;
+    real* dxn = dx + n * width;
 #pragma omp simd
-    for (int64_t c = 0; c < C; ++c)
-      dxn[c] += r * (gain[c] * dyn[c] - mean_g - (xn[c] - m) * r * mean_gx);
+    for (int64_t c = 0; c < width; ++c)
+      dxn[c] += r * (weight[c] * dyn[c] - mean_g - (xn[c] - m) * r * mean_gx);
   };
   parallel_row_sums(N, C, 2 * C, row, totals.data());
   for (int64_t c = 0; c < C; ++c) {

@@ -45,23 +45,23 @@ inline double exp_fast(double x) { return std::exp(x); }
 FARSIGHT_INLINE float tanh_fast(float x) { return 1 - 2 / (1 + exp_fast(2 * x)); }
 inline double tanh_fast(double x) { return std::tanh(x); }
 
-/// Φ(x), the standard normal distribution function, = erfc(-x / √2) / 2. The float version is the
-/// Chebyshev fit of Press et al., "Numerical Recipes" (erfcc): fractional error below 2e-6 for
-/// x > -4, where it matters, and 2e-5 down to -12, where the square of x has lost digits.
+/// Φ(x), the standard normal distribution function, = erfc(-x / √2) / 2. In float, with
+/// z = |x| / √2 and t = 1 / (1 + z / 2), erfc z = t P(t) e^-z²: P fitted to a relative error of
+/// 4e-8 for z up to 9 by least squares, reweighted. Fractional error below 1e-6 for x > -4, where
+/// it matters, and 2e-5 down to -12, where the square of x has lost digits. e^-z² is that of
+/// normal_density(), which a loop that needs both computes once.
 FARSIGHT_INLINE float normal_cdf(float x) {
-  const float z = std::fabs(x) * (1 / std::numbers::sqrt2_v<float>);
-  const float t = 1 / std::fma(0.5f, z, 1.f);
-  float p = 0.17087277f;
-  p = std::fma(p, t, -0.82215223f);
-  p = std::fma(p, t, 1.48851587f);
-  p = std::fma(p, t, -1.13520398f);
-  p = std::fma(p, t, 0.27886807f);
-  p = std::fma(p, t, -0.18628806f);
-  p = std::fma(p, t, 0.09678418f);
-  p = std::fma(p, t, 0.37409196f);
-  p = std::fma(p, t, 1.00002368f);
-  p = std::fma(p, t, -1.26551223f);
-  const float tail = 0.5f * t * exp_fast(std::fma(-z, z, p));
+  const float t = 1 / std::fma(0.5f / std::numbers::sqrt2_v<float>, std::fabs(x), 1.f);
+  float p = -0.05864178016781807f;
+  p = std::fma(p, t, 0.2824781835079193f);
+  p = std::fma(p, t, -0.4828282296657562f);
+  p = std::fma(p, t, 0.273025780916214f);
+  p = std::fma(p, t, -0.023120420053601265f);
+  p = std::fma(p, t, 0.20118756592273712f);
+  p = std::fma(p, t, 0.24348758161067963f);
+  p = std::fma(p, t, 0.2823217511177063f);
+  p = std::fma(p, t, 0.2820895314216614f);
+  const float tail = 0.5f * t * p * exp_fast(-0.5f * x * x);
   return x > 0 ? 1 - tail : tail;
 }
 inline double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
