@@ -280,10 +280,16 @@ wikitext103: $(BUILD)/farsight  ## train on WikiText-103 (WIKITEXT103=folder use
 	@configs/wikitext103.sh $(BUILD)/farsight $(RUNS)/wikitext103 "$(WIKITEXT103)"
 
 .PHONY: bench
-bench: $(BUILD)/farsight  ## time training and evaluation steps
-	@for mode in train eval; do for shape in S M L; do \
-	  $(BUILD)/farsight bench --mode $$mode --shape $$shape --json; \
-	done; done
+bench: $(BUILD)/farsight  ## time steps, matrix products and attention, in each precision of the machine
+	@for precision in fp32 bf16; do \
+	  $(BUILD)/farsight bench --mode gemm --shape S --precision $$precision >/dev/null || break; \
+	  for shape in S M L; do for mode in train eval gemm; do \
+	    echo; echo "==== $$mode $$shape, $$precision ===="; \
+	    $(BUILD)/farsight bench --mode $$mode --shape $$shape --precision $$precision || exit; \
+	  done; done; \
+	done; \
+	echo; echo "==== attention ===="; \
+	$(BUILD)/farsight bench --mode attention --lengths 512,2048,8192,65536 --steps 3
 
 .PHONY: clean
 clean:  ## remove everything built

@@ -197,22 +197,22 @@ void add_bias(CLI::App& program) {
   });
 }
 
-/// Rows of figures by name, as text.
+/// Rows of figures by name, as text; "-" for a figure of the first row that a later one lacks.
 std::string table_of(const nlohmann::ordered_json& rows) {
-  Table table;
+  std::vector<std::vector<std::string>> table;
   for (const auto& row : rows) {
-    std::vector<std::string> heads, fields;
-    for (const auto& [name, value] : row.items()) {
-      heads.push_back(name);
+    std::vector<std::string> names, fields;
+    for (const auto& [name, first] : rows.front().items()) {
+      names.push_back(name);
+      const nlohmann::ordered_json value = row.value(name, nlohmann::ordered_json("-"));
       fields.push_back(value.is_string()         ? value.get<std::string>()
                        : value.is_number_float() ? fixed(value.get<double>(), 1)
                                                  : value.dump());
     }
-    if (table.rows.empty()) table.rows.push_back(heads);
-    fields.resize(table.rows[0].size());
-    table.rows.push_back(fields);
+    if (table.empty()) table.push_back(names);
+    table.push_back(fields);
   }
-  return aligned(table.rows);
+  return aligned(table);
 }
 
 void add_bench(CLI::App& program) {
