@@ -66,7 +66,7 @@ TESTS := $(filter-out tests/gradcheck%,$(wildcard tests/*.cpp)) \
          $(filter-out train/main.cpp,$(PROGRAM))
 
 # The CUDA backend, where there is a toolkit: kernels for all architectures from 7.5 to 10.0 that it
-# knows, or for SM="80 90".
+# knows, or for SM="80 90". CUBLAS=1 builds in cuBLAS, as a yardstick for `bench --device cublas`.
 NVCC := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc)) $(shell command -v nvcc 2>/dev/null) \
                     $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_SOURCES := $(wildcard cuda/*.cu)
@@ -77,9 +77,13 @@ NVCC_FLAGS := -std=c++17 -O3 -lineinfo --expt-relaxed-constexpr -Werror all-warn
               -Xcompiler -Wall,-Wextra -I. \
               $(foreach sm,$(SM),-gencode arch=compute_$(sm),code=sm_$(sm)) \
               -gencode arch=compute_$(lastword $(SM)),code=compute_$(lastword $(SM))
+ifneq ($(CUBLAS),)
+CUDA_SOURCES += cuda/cublas/cublas.cu
+CUBLAS_LIBS = -L$(CUDA_PATH)/lib64 -Wl,-rpath,$(CUDA_PATH)/lib64 -lcublas
+endif
 CUDA_OBJECTS := $(patsubst %.cu,$(BUILD)/cuda/%.o,$(CUDA_SOURCES))
 CUDA_LIBS := $(firstword $(wildcard $(CUDA_PATH)/lib64/libcudart_static.a \
-                                    $(CUDA_PATH)/targets/*/lib/libcudart_static.a)) -ldl -lrt -lpthread
+                                    $(CUDA_PATH)/targets/*/lib/libcudart_static.a)) $(CUBLAS_LIBS) -ldl -lrt -lpthread
 endif
 
 # Objects of the float build under BUILD/float, of the double build under BUILD/double.
@@ -112,7 +116,7 @@ $(BUILD)/double/%.o: %.cpp $(BUILD)/flags | found
 # races.
 EMULATED_FLAGS = $(FLAGS) -Itests/cuda_emulator -ffp-contract=off -fno-strict-aliasing \
                  -Wno-unknown-pragmas
-KERNELS := $(CUDA_SOURCES) $(wildcard docs/kernels/*.cu)
+KERNELS := $(wildcard cuda/*.cu docs/kernels/*.cu)
 EMULATOR := $(wildcard tests/cuda_emulator/*.cpp)
 emulated_objects = $(patsubst %,$(BUILD)/emulated/$(1)/%.o,$(basename $(2)))
 

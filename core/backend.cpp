@@ -13,8 +13,8 @@ std::map<std::string, BackendEntry*>& registry() {
 
 }  // namespace
 
-BackendEntry::BackendEntry(std::string name, Backend& (*open)())
-    : name(std::move(name)), open(open) {
+BackendEntry::BackendEntry(std::string name, Backend& (*open)(), Choice choice)
+    : name(std::move(name)), open(open), choice(choice) {
   registry()[this->name] = this;
 }
 
@@ -22,6 +22,7 @@ Backend& open_backend(const std::string& device) {
   if (device == "cpu") return cpu_backend();
   if (device == "auto") {
     for (const auto& [name, entry] : registry()) {
+      if (entry->choice != BackendEntry::kAutomatic) continue;
       try {
         return entry->open();
       } catch (const Error&) {

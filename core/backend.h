@@ -219,9 +219,12 @@ Backend& cpu_backend();
 /// A device that the program can use because its backend is linked in; registers itself by the name
 /// that --device takes. `open` throws Error, saying why, if the machine has none.
 struct BackendEntry {
-  BackendEntry(std::string name, Backend& (*open)());
+  enum Choice { kAutomatic, kByNameOnly };  // whether "auto" may choose it
+
+  BackendEntry(std::string name, Backend& (*open)(), Choice choice = kAutomatic);
   std::string name;
   Backend& (*open)();
+  Choice choice;
 };
 
 /// The backend for "cpu", "cuda" or "auto": another device where there is one, else the CPU. Throws

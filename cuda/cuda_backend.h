@@ -10,7 +10,7 @@
 
 namespace farsight {
 
-class CudaBackend final : public Backend {
+class CudaBackend : public Backend {
  public:
   /// Opens the first device. Throws Error if there is none that can be used, saying why.
   CudaBackend();
@@ -96,13 +96,15 @@ class CudaBackend final : public Backend {
   void adamw(real* p, real* m, real* v, real* g, const real* norm_squared, int64_t n,
              const AdamWStep& step) override;
 
+ protected:
+  Queue queue_;
+  Precision precision_ = Precision::kFp32;
+
  private:
   /// Some kernel (elementwise.cu), to ask the driver whether this device can run the program's.
   static const void* sample_kernel();
 
-  Queue queue_;
   cudaDeviceProp device_{};
-  Precision precision_ = Precision::kFp32;
   int64_t most_sums_ = int64_t{1} << 24;
 };
 

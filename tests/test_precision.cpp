@@ -43,11 +43,8 @@ double error_of_product(const Sizes& sizes, bool ta, bool tb) {
                c = random_tensor({M, N}, cpu, false), residual = random_tensor({M, N}, cpu, false),
                bias = random_tensor({N}, cpu, false);
   const std::vector<float> before = c.to_vector();
-  {
-    const InBf16 precision;
-    cpu.gemm(c.data(), a.data(), b.data(), ta, tb, M, N, K, 0.7f, 0.5f,
-             {bias.data(), residual.data()});
-  }
+  gemm_bf16(c.data(), a.data(), b.data(), ta, tb, M, N, K, 0.7f, 0.5f, bias.data(),
+            residual.data());
   double worst = 0;
   for (int64_t m = 0; m < M; ++m) {
     for (int64_t n = 0; n < N; ++n) {

@@ -6,7 +6,6 @@
 #include "core/error.h"
 
 namespace farsight {
-
 namespace {
 
 /// How a product is cut into parts, one for each thread.
@@ -40,7 +39,9 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
   check(M <= kLargest && N <= kLargest && K <= kLargest, "a matrix product of ", M, " x ", N, " x ",
         K, " is larger than BLAS can count; use a smaller model");
   count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
-  if (precision_ == Precision::kBf16) {
+  // A few rows, as generation has, cost what reading the weights costs, and packing more than that.
+  constexpr int64_t kFewRows = 8;
+  if (precision_ == Precision::kBf16 && M >= kFewRows) {
     // set_precision() has refused this where numbers are no floats.
     const auto floats = [](const real* x) { return reinterpret_cast<const float*>(x); };
     gemm_bf16(reinterpret_cast<float*>(c), floats(a), floats(b), ta, tb, M, N, K,

@@ -39,8 +39,7 @@ namespace {
 constexpr int64_t kDepth = 384;
 constexpr int64_t kBlockRows = 256, kBlockColumns = 256;
 constexpr int64_t kSlab = 2048;
-constexpr int64_t kCached = int64_t{1}
-                            << 22;   // a larger result leaves the caches before it is read
+constexpr int64_t kCached = int64_t{1} << 22;  // elements of c that caches may hold until read
 constexpr int64_t kPackLanes = 128;  // lanes that a thread packs at once: neighbours in memory
 
 int64_t divide_up(int64_t n, int64_t size) { return (n + size - 1) / size; }

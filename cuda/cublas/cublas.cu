@@ -1,0 +1,62 @@
+// The CUDA backend with its matrix products by cuBLAS: a yardstick for those of gemm.cu, built in
+// by `make CUBLAS=1` and used by nobody who does not ask for it:
+//
+//   build/farsight bench --mode gemm --shape L --device cublas --precision bf16
+//
+// cuBLAS counts columns first, so that it is asked for cᵀ = op(b)ᵀ op(a)ᵀ. It rounds floats to TF32
+// or bf16 itself.
+#include <cublas_v2.h>
+
+#include "core/error.h"
+#include "cuda/cuda_backend.h"
+
+namespace farsight {
+namespace {
+
+void require_ok(cublasStatus_t status) {
+  check(status == CUBLAS_STATUS_SUCCESS, "[cublas] ", cublasGetStatusString(status));
+}
+
+class CublasBackend final : public CudaBackend {
+ public:
+  CublasBackend() {
+    require_ok(cublasCreate(&handle_));
+    require_ok(cublasSetStream(handle_, queue_.stream()));
+  }
+
+  std::string description() const override { return CudaBackend::description() + ", cuBLAS"; }
+
+  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+            int64_t K, real alpha, real beta, const Addends& addends) override {
+    if (M * N * K == 0 || ((addends.bias || addends.residual) && beta != 0))
+      return CudaBackend::gemm(c, a, b, ta, tb, M, N, K, alpha, beta, addends);
+    count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
+    if (addends.bias || addends.residual) {
+      addends.bias ? broadcast_rows(c, addends.bias, M, N) : fill(c, 0, M * N);
+      if (addends.residual) accumulate(c, addends.residual, 1, M * N);
+      beta = 1;
+    }
+    const cublasComputeType_t compute =
+        precision_ == Precision::kBf16   ? CUBLAS_COMPUTE_32F_FAST_16BF
+        : precision_ == Precision::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                         : CUBLAS_COMPUTE_32F;
+    require_ok(cublasGemmEx(handle_, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N,
+                            static_cast<int>(N), static_cast<int>(M), static_cast<int>(K), &alpha,
+                            b, CUDA_R_32F, static_cast<int>(tb ? K : N), a, CUDA_R_32F,
+                            static_cast<int>(ta ? M : K), &beta, c, CUDA_R_32F, static_cast<int>(N),
+                            compute, CUBLAS_GEMM_DEFAULT));
+  }
+
+ private:
+  cublasHandle_t handle_ = nullptr;
+};
+
+Backend& open_cublas() {
+  static CublasBackend& backend = *new CublasBackend;
+  return backend;
+}
+
+const BackendEntry entry("cublas", open_cublas, BackendEntry::kByNameOnly);
+
+}  // namespace
+}  // namespace farsight
