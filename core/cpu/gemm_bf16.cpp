@@ -25,8 +25,10 @@
 #include "core/buffer.h"
 
 #if defined(__x86_64__)
+#ifndef __clang__
 // gcc takes what its own intrinsics leave undefined on purpose for a mistake.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include "core/cpu/bf16_tile.h"
 #endif
 
