@@ -4,6 +4,7 @@
 #include "tests/catch.h"
 #include "tests/small_model.h"
 #include "tests/temporary_folder.h"
+#include "train/memory.h"
 
 namespace farsight {
 namespace {
@@ -29,7 +30,32 @@ class TwoParameters : public Module {
   Tensor matrix, vector;
 };
 
+/// Bytes of tensors that a step of this run takes at most.
+double bytes_of_step(const Config& config) {
+  Pool& pool = cpu_backend().pool();
+  pool.trim();
+  const size_t before = pool.held_bytes();
+  Trainer(config, small_text(500), cpu_backend()).step();
+  const size_t used = pool.held_bytes() - before;
+  pool.trim();
+  return static_cast<double>(used);
+}
+
 }  // namespace
+
+TEST_CASE("a dense bias and what its gradient needs count as memory of a training run") {
+  Config config = small_run("fire");
+  config.model.length = 256;
+  const auto estimate = [](const Config& c) {
+    return training_bytes(c, *position_of(c.model, cpu_backend()));
+  };
+  Config without = config;
+  without.model.position = "none";
+  const double bias = bytes_of_step(config) - bytes_of_step(without);
+  const double estimated = estimate(config) - estimate(without);
+  CHECK(estimated > bias);
+  CHECK(estimated < 1.5 * bias);
+}
 
 TEST_CASE("AdamW follows its formula") {
   TwoParameters module;

@@ -49,7 +49,7 @@ double bias_bytes(const PositionScheme& scheme, int64_t length) {
   return sizeof(real) * scheme.bias_elements({0, length});
 }
 
-double training_bytes(const Config& config) {
+double training_bytes(const Config& config, const PositionScheme& scheme) {
   // Seven numbers per parameter: value, gradient, two moments, and three copies while a checkpoint
   // is saved.
   const double tokens =
@@ -61,7 +61,8 @@ double training_bytes(const Config& config) {
                    (block_bytes(model, tokens) - residual_bytes(model, tokens));
   else if (config.dropout > 0)  // the two branches as they come out, before and after
     activations += static_cast<double>(model.blocks) * 4 * residual_bytes(model, tokens);
-  return sizeof(real) * 7 * matrix_elements(model) + activations;
+  const double bias = scheme.bias_elements({.end = model.length, .training = Stream{}});
+  return sizeof(real) * (7 * matrix_elements(model) + bias) + activations;
 }
 
 void require_memory(double bytes, const Backend& backend, const std::string& job) {
