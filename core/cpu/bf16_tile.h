@@ -100,6 +100,8 @@ FARSIGHT_BF16 inline void pack_rows(uint32_t* panel, int64_t panel_size, const f
       const __m512 even = _mm512_maskz_loadu_ps(mask, even_row + lane);
       const __m512 odd = _mm512_maskz_loadu_ps(k + 1 < K ? mask : __mmask16(0), odd_row + lane);
       const __m512i halves = __m512i(_mm512_cvtne2ps_pbh(odd, even));
+      _mm_prefetch(even_row + 8 * stride + lane, _MM_HINT_T0);  // harmless past the end
+      _mm_prefetch(odd_row + 8 * stride + lane, _MM_HINT_T0);
       _mm512_storeu_si512(panel + lane / kLanes * panel_size + k / 2 * kLanes,
                           _mm512_permutexvar_epi16(interleave, halves));
     }
@@ -127,6 +129,10 @@ FARSIGHT_BF16 inline void multiply_tile(const TileResult& result, const uint32_t
   __m512 sums[kTileRows][kTilePanels];
 #pragma GCC unroll 8
   for (int r = 0; r < kTileRows; ++r) {
+    if (!result.past_caches && r < rows) {
+      _mm_prefetch(result.c + r * result.stride, _MM_HINT_ET0);
+      _mm_prefetch(result.c + r * result.stride + kLanes, _MM_HINT_ET0);
+    }
     sums[r][0] = _mm512_setzero_ps();
     sums[r][1] = _mm512_setzero_ps();
   }

@@ -46,6 +46,11 @@ constexpr int64_t kPackLanes = 128;  // lanes that a thread packs at once: neigh
 
 int64_t divide_up(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
+/// The size of pieces of n, all but the last the same, a multiple of `unit`.
+int64_t piece(int64_t n, int64_t pieces, int64_t unit) {
+  return divide_up(divide_up(n, pieces), unit) * unit;
+}
+
 /// One operand of a product: rows of op(a) or columns of op(b), each of K numbers.
 struct Operand {
   const float* x;
@@ -63,10 +68,13 @@ struct Slab {
   uint32_t* memory;
   int64_t lanes, K;
 
+  /// Numbers of k that are packed side by side, the same for all but the last part.
+  int64_t depth() const { return piece(K, divide_up(K, kDepth), 2); }
+
   /// An odd number of panels gets one more, which the last tile reads and nobody stores.
   int64_t panels() const { return divide_up(lanes, kTilePanels * kLanes) * kTilePanels; }
-  int64_t pairs(int64_t k) const { return divide_up(std::min(kDepth, K - k), 2); }
-  /// The panel of a lane at k, a multiple of kDepth.
+  int64_t pairs(int64_t k) const { return divide_up(std::min(depth(), K - k), 2); }
+  /// The panel of a lane at k, a multiple of the depth.
   uint32_t* panel(int64_t lane, int64_t k) const {
     return memory + k / 2 * kLanes * panels() + lane * pairs(k);
   }
@@ -75,15 +83,46 @@ struct Slab {
 
 /// By the threads of a parallel region together: the operand from (lane, k) on into the slab.
 FARSIGHT_BF16 void pack(const Slab& slab, const Operand& operand, int64_t lane, int64_t k) {
-  const int64_t strips = divide_up(slab.lanes, kPackLanes), depths = divide_up(slab.K, kDepth);
+  const int64_t depth = slab.depth();
+  const int64_t strips = divide_up(slab.lanes, kPackLanes), depths = divide_up(slab.K, depth);
   const auto pack_strip = operand.lanes_beside ? pack_rows : pack_lanes;
-#pragma omp for
+  // Rows of memory, which are tokens, stay with the thread that made them.
+  const int64_t next_strip = operand.lanes_beside ? 1 : depths;
+  const int64_t next_depth = operand.lanes_beside ? strips : 1;
+#pragma omp for schedule(static)
   for (int64_t unit = 0; unit < strips * depths; ++unit) {
-    const int64_t begin = unit % depths * kDepth, first = unit / depths * kPackLanes;
+    const int64_t begin = unit / next_depth % depths * depth;
+    const int64_t first = unit / next_strip % strips * kPackLanes;
     pack_strip(slab.panel(first, begin), slab.pairs(begin) * kLanes,
                operand.at(lane + first, k + begin), operand.stride,
-               std::min(kPackLanes, slab.lanes - first), std::min(kDepth, slab.K - begin));
+               std::min(kPackLanes, slab.lanes - first), std::min(depth, slab.K - begin));
   }
+}
+
+struct BlockSize {
+  int64_t high, wide;
+};
+
+/// Blocks as even as can be, small enough for the caches, of which the thread with the most has the
+/// least to do: the product itself, and the panels at a block's edges to bring from afar.
+BlockSize block_size(int64_t rows, int64_t columns, int64_t threads) {
+  constexpr int64_t kEdge = 16;  // what a row or column costs, in elements
+  constexpr int64_t kTileColumns = kTilePanels * kLanes;
+  BlockSize best{};
+  int64_t least = INT64_MAX;
+  const auto more = [](int64_t pieces) { return pieces + 1 + pieces / 4; };
+  for (int64_t down = divide_up(rows, kBlockRows); down <= divide_up(rows, kLanes);
+       down = more(down)) {
+    for (int64_t across = divide_up(columns, kBlockColumns);
+         across <= divide_up(columns, kTileColumns); across = more(across)) {
+      const int64_t high = piece(rows, down, kLanes), wide = piece(columns, across, kTileColumns);
+      const int64_t blocks = divide_up(rows, high) * divide_up(columns, wide);
+      const int64_t cost = divide_up(blocks, threads) * (high * wide + kEdge * (high + wide));
+      if (cost < least) best = {high, wide};
+      least = std::min(least, cost);
+    }
+  }
+  return best;
 }
 
 /// The part of a result that begins at row m and column n.
@@ -106,7 +145,7 @@ TileResult sum_on(const TileResult& all) {
 /// The block of the result whose first row and column in the slabs are m0 and n0.
 FARSIGHT_BF16 void multiply_block(const TileResult& block, const Slab& a, const Slab& b, int64_t m0,
                                   int64_t n0, int64_t rows, int64_t columns) {
-  for (int64_t k = 0; k < a.K; k += kDepth) {
+  for (int64_t k = 0; k < a.K; k += a.depth()) {
     const int64_t pairs = a.pairs(k), panel_size = pairs * kLanes;
     const uint32_t *const a_panels = a.panel(m0, k), *const b_panels = b.panel(n0, k);
     for (int64_t n = 0; n < columns; n += kTilePanels * kLanes) {
@@ -149,14 +188,9 @@ void gemm_bf16(float* c, const float* a, const float* b, bool ta, bool tb, int64
       for (int64_t m0 = 0; m0 < M; m0 += kSlab) {
         a_slab.lanes = std::min(kSlab, M - m0);
         pack(a_slab, left, m0, k0);
-        // Smaller blocks where there would be too few to share out.
-        int64_t high = kBlockRows, wide = kBlockColumns;
-        const auto blocks = [&] {
-          return divide_up(a_slab.lanes, high) * divide_up(b_slab.lanes, wide);
-        };
-        while (blocks() < 4 * omp_get_num_threads() && high + wide > 96)
-          (high >= wide ? high : wide) /= 2;
-        const int64_t across = divide_up(b_slab.lanes, wide), count = blocks();
+        const auto [high, wide] = block_size(a_slab.lanes, b_slab.lanes, omp_get_num_threads());
+        const int64_t across = divide_up(b_slab.lanes, wide);
+        const int64_t count = divide_up(a_slab.lanes, high) * across;
 #pragma omp for schedule(static)
         for (int64_t block = 0; block < count; ++block) {
           const int64_t m = block / across * high, n = block % across * wide;
