@@ -3,8 +3,11 @@
 
 #include <bit>
 #include <cmath>
+#include <numeric>
 
+#include "core/attention.h"
 #include "core/cpu/gemm_bf16.h"
+#include "core/tape.h"
 #include "tests/catch.h"
 #include "tests/op_cases.h"
 #include "tests/small_model.h"
@@ -60,7 +63,78 @@ double error_of_product(const Sizes& sizes, bool ta, bool tb) {
   return worst / std::sqrt(static_cast<double>(K));
 }
 
+/// Normal numbers that bf16 has.
+Tensor rounded_tensor(const Shape& shape) {
+  std::vector<float> values = random_tensor(shape, cpu_backend(), false).to_vector();
+  for (float& value : values) value = rounded(value);
+  return Tensor::from(shape, values, cpu_backend());
+}
+
+struct AttentionCase {
+  int64_t T, Tq, D;
+  int window;  // of the first of two heads
+  Shape bias;  // none, relative or dense
+};
+
+/// Attention's result and the gradients of q, k, v and the bias.
+std::vector<std::vector<float>> attend(const AttentionCase& sizes, std::vector<Tensor> in) {
+  const std::vector<int32_t> windows{sizes.window, 0};
+  for (Tensor& x : in) x = Tensor::from(x.shape(), x.to_vector(), cpu_backend()).track();
+  Tape tape;
+  const Tensor y = attention(in[0], in[1], in[2], {sizes.bias.rank() ? in[3] : Tensor()},
+                             Ids(windows, cpu_backend()));
+  tape.backward(y, in[4]);
+  std::vector<std::vector<float>> results{y.to_vector()};
+  for (size_t i = 0; i < (sizes.bias.rank() ? 4 : 3); ++i)
+    results.push_back(in[i].grad_to_vector());
+  return results;
+}
+
+/// The root mean square of a - b as a share of that of b, or of 1 if that is more.
+double difference_of(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
+    size += std::pow(b[i], 2);
+  }
+  return std::sqrt(difference / std::max(size, static_cast<double>(a.size())));
+}
+
 }  // namespace
+
+TEST_CASE("bf16 attention rounds its operands and weights and nothing else") {
+  if (!possible()) return;
+  // What is left is the rounding of probabilities and of their gradients: 2^-9 of each at most.
+  for (const int64_t T : {1, 2, 31, 65, 127, 129, 300}) {
+    for (const int64_t Tq : {T, (T + 1) / 2}) {
+      for (const auto& [D, window] :
+           {std::pair(1, 7), {5, 0}, {16, 100}, {24, 1}, {40, 0}, {64, 0}}) {
+        for (const Shape& bias : {Shape{}, Shape{2, T + 3}, Shape{2, Tq, T}}) {
+          const AttentionCase sizes{T, Tq, D, window, bias};
+          std::vector<Tensor> in{rounded_tensor({2, Tq, 2, D}), rounded_tensor({2, T, 2, D}),
+                                 rounded_tensor({2, T, 2, D}),
+                                 rounded_tensor(bias.rank() ? bias : Shape{1}),
+                                 rounded_tensor({2, Tq, 2, D})};
+          const auto exact = attend(sizes, in);
+          const InBf16 precision;
+          const auto result = attend(sizes, in);
+          INFO("T " << T << ", Tq " << Tq << ", D " << D << ", window " << window << ", bias "
+                    << bias);
+          for (size_t i = 0; i < result.size(); ++i)
+            CHECK(difference_of(result[i], exact[i]) < 2e-3);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("probabilities by distance add up to 1 in bf16 as well") {
+  if (!possible()) return;
+  const InBf16 precision;
+  const Tensor q = random_tensor({1, 150, 2, 24}, cpu_backend(), false);
+  const std::vector<float> mass = attention_mass(q, q).mass.to_vector();
+  CHECK(std::accumulate(mass.begin(), mass.end(), 0.0) == Approx(2 * 150));
+}
 
 TEST_CASE("bf16 products round their operands and nothing else") {
   if (!possible()) return;

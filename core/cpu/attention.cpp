@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/cpu/attention_tile.h"
+#include "core/cpu/attention_products.h"
 #include "core/cpu/cpu_backend.h"
 #include "core/cpu/parallel.h"
 #include "core/cpu/vector_math.h"
@@ -20,11 +20,15 @@ namespace farsight {
 namespace {
 
 /// One thread's working memory for a block of queries.
+template <class Products>
 struct Scratch {
   explicit Scratch(int64_t D)
-      : q(D * kTileQ), v(kTileK * D), scores(kTileK * kTileQ), mixed(kTileQ * D) {}
-  std::vector<real> q;       // (D, kTileQ)
-  std::vector<real> v;       // (kTileK, D)
+      : q(Products::size(kTileQ, D)),
+        k(Products::size(kTileK, D)),
+        v(Products::size(kTileK, D)),
+        scores(kTileK * kTileQ),
+        mixed(kTileQ * D) {}
+  std::vector<typename Products::Packed> q, k, v;
   std::vector<real> scores;  // (kTileK, kTileQ): scores, then e^(score - largest)
   std::vector<real> mixed;   // (kTileQ, D): the accumulated rows of e^(…) v
   real largest[kTileQ], total[kTileQ], shrink[kTileQ];
@@ -32,7 +36,8 @@ struct Scratch {
 
 /// Turns a tile's scores into e^(score - largest), others into 0, and says by how much what the
 /// queries have accumulated from earlier tiles shrinks.
-void online_softmax(Scratch& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
+template <class Products>
+void online_softmax(Scratch<Products>& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
   constexpr real kNone = -std::numeric_limits<real>::infinity();
   real top[kTileQ], sum[kTileQ] = {};
   std::copy_n(scratch.largest, kTileQ, top);
@@ -64,15 +69,14 @@ void online_softmax(Scratch& scratch, const Tile& tile, const BiasView& bias, in
     scratch.total[c] = scratch.total[c] * scratch.shrink[c] + sum[c];
 }
 
-}  // namespace
-
-void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, const real* v,
-                           const BiasView& bias, const AttentionSizes& s) {
+template <class Products>
+void forward(real* y, real* lse, const real* q, const real* k, const real* v, const BiasView& bias,
+             const AttentionSizes& s) {
   const int64_t C = s.H * s.D, D = s.D;  // C: distance between the rows of a head
   const int64_t blocks = (s.Tq + kTileQ - 1) / kTileQ;
 #pragma omp parallel
   {
-    Scratch scratch(D);
+    Scratch<Products> scratch(D);
     real* const mixed = scratch.mixed.data();
     share_units(s.B, s.H * blocks, [&](int64_t unit, int64_t b) {
       const int64_t block = unit / s.H, h = unit % s.H;
@@ -80,21 +84,23 @@ void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, con
       const int64_t window = s.windows ? s.windows[h] : 0;
       const int64_t end = s.offset + first + queries;
 
-      transpose_queries(scratch.q.data(), q + (b * s.Tq + first) * C + h * D, C, queries, D);
+      Products::pack_queries(scratch.q.data(), q + (b * s.Tq + first) * C + h * D, C, queries, D);
       std::fill(scratch.mixed.begin(), scratch.mixed.end(), real(0));
       std::fill_n(scratch.largest, kTileQ, -std::numeric_limits<real>::infinity());
       std::fill_n(scratch.total, kTileQ, real(0));
       for (int64_t key = visible_keys(s.offset + first, window).begin; key < end; key += kTileK) {
         const Tile tile{key, std::min(kTileK, end - key), first, queries, s.offset, window};
         const int64_t at = (b * s.Tk + key) * C + h * D;
-        tile_scores(scratch.scores.data(), tile, k + at, C, scratch.q.data(), D, s.scale);
+        Products::pack_keys(scratch.k.data(), k + at, C, tile.keys, D);
+        Products::scores(scratch.scores.data(), tile, scratch.k.data(), scratch.q.data(), D,
+                         s.scale);
         online_softmax(scratch, tile, bias, h);
         for (int64_t r = 0; r < queries; ++r) {
 #pragma omp simd
           for (int64_t d = 0; d < D; ++d) mixed[r * D + d] *= scratch.shrink[r];
         }
-        gather(scratch.v.data(), v + at, tile.keys, C, D);
-        add_to_queries(mixed, D, tile, scratch.scores.data(), scratch.v.data(), D, D, 1);
+        Products::pack_values(scratch.v.data(), kTileK, v + at, C, tile.keys, D);
+        Products::add_to_queries(mixed, tile, scratch.scores.data(), scratch.v.data(), D, 1);
       }
       for (int64_t r = 0; r < queries; ++r) {
         real* const to = y + (b * s.Tq + first + r) * C + h * D;
@@ -105,6 +111,14 @@ void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, con
       }
     });
   }
+}
+
+}  // namespace
+
+void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, const real* v,
+                           const BiasView& bias, const AttentionSizes& s) {
+  with_products(precision_,
+                [&](auto products) { forward<decltype(products)>(y, lse, q, k, v, bias, s); });
 }
 
 }  // namespace farsight

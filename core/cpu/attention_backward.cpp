@@ -10,10 +10,12 @@
 // One thread works through a head of a sequence, so that every sum has a fixed order; if the bias
 // wants a gradient, through the head in all sequences, since they share it.
 #include <algorithm>
+#include <cstddef>
 #include <limits>
+#include <type_traits>
 
 #include "core/buffer.h"
-#include "core/cpu/attention_tile.h"
+#include "core/cpu/attention_products.h"
 #include "core/cpu/cpu_backend.h"
 #include "core/cpu/parallel.h"
 #include "core/cpu/vector_math.h"
@@ -27,29 +29,40 @@ struct HeadPointers {
   const real *dy, *y, *lse, *q, *k, *v;
 };
 
-/// One thread's working memory for a head, whose rows lie together here.
+/// One thread's working memory for a head, packed tile by tile.
+template <class Products>
 struct Scratch {
-  real* p;                       // (kTileK, kTileQ) probabilities
-  real* ds;                      // (kTileK, kTileQ) dp, then ds
-  real *delta, *lse;             // (Tq), padded to whole blocks of queries
-  real *q, *dy, *dq;             // (Tq, D)
-  real *k, *v, *dk, *dv;         // (Tk, D)
-  real *q_columns, *dy_columns;  // (blocks, D, kTileQ), by transpose_queries()
+  using Packed = typename Products::Packed;
+  real* p;                                  // (kTileK, kTileQ) probabilities
+  real* ds;                                 // (kTileK, kTileQ) dp, then ds
+  real *delta, *lse;                        // (Tq), padded to whole blocks of queries
+  real* dq;                                 // (Tq, D)
+  real *dk, *dv;                            // (Tk, D)
+  Packed *q_columns, *dy_columns, *q, *dy;  // blocks of queries, for scores and as values
+  Packed *k_rows, *v_rows, *k;              // tiles of keys, likewise
+  int64_t query_block, key_tile;            // numbers from one packed block or tile to the next
 
-  Scratch(real* memory, const AttentionSizes& s) {
+  Scratch(std::byte* memory, const AttentionSizes& s)
+      : query_block(Products::size(kTileQ, s.D)), key_tile(Products::size(kTileK, s.D)) {
     const auto place = [&memory](int64_t size, auto&... parts) {
-      ((parts = memory, memory += size), ...);
+      ((parts = reinterpret_cast<std::remove_reference_t<decltype(parts)>>(memory),
+        memory += size * sizeof(*parts)),
+       ...);
     };
     place(kTileK * kTileQ, p, ds);
-    place(padded(s.Tq), delta, lse);
-    place(s.Tq * s.D, q, dy, dq);
-    place(s.Tk * s.D, k, v, dk, dv);
-    place(padded(s.Tq) * s.D, q_columns, dy_columns);
+    place(blocks(s) * kTileQ, delta, lse);
+    place(s.Tq * s.D, dq);
+    place(s.Tk * s.D, dk, dv);
+    place(blocks(s) * query_block, q_columns, dy_columns, q, dy);
+    place(tiles(s) * key_tile, k_rows, v_rows, k);
   }
-  static int64_t size(const AttentionSizes& s) {
-    return 2 * (kTileK * kTileQ + padded(s.Tq) * (1 + s.D)) + (3 * s.Tq + 4 * s.Tk) * s.D;
+  static size_t bytes(const AttentionSizes& s) {
+    return sizeof(real) * (2 * kTileQ * (kTileK + blocks(s)) + (s.Tq + 2 * s.Tk) * s.D) +
+           sizeof(Packed) * (4 * blocks(s) * Products::size(kTileQ, s.D) +
+                             3 * tiles(s) * Products::size(kTileK, s.D));
   }
-  static int64_t padded(int64_t Tq) { return (Tq + kTileQ - 1) / kTileQ * kTileQ; }
+  static int64_t blocks(const AttentionSizes& s) { return (s.Tq + kTileQ - 1) / kTileQ; }
+  static int64_t tiles(const AttentionSizes& s) { return (s.Tk + kTileK - 1) / kTileK; }
 };
 
 /// Not inlined: gcc would vectorise the loop around it instead, by gathering columns.
@@ -70,7 +83,8 @@ void scatter(real* to, const real* from, int64_t n, int64_t stride, int64_t D) {
 
 /// Turns scores and dp into probabilities and ds, 0 where a query does not see a key, and adds ds
 /// to the bias's gradient.
-void tile_gradient(Scratch& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
+template <class Products>
+void tile_gradient(Scratch<Products>& scratch, const Tile& tile, const BiasView& bias, int64_t h) {
   const real *const lse = scratch.lse + tile.first, *const delta = scratch.delta + tile.first;
   for (int64_t r = 0; r < tile.keys; ++r) {
     real* const p = scratch.p + r * kTileQ;
@@ -91,31 +105,38 @@ void tile_gradient(Scratch& scratch, const Tile& tile, const BiasView& bias, int
   }
 }
 
+template <class Products>
 void head_backward(const HeadPointers& head, const BiasView& bias, const AttentionSizes& s,
-                   int64_t h, Scratch& scratch) {
+                   int64_t h, Scratch<Products>& scratch) {
   const int64_t C = s.H * s.D, D = s.D;
   const int64_t window = s.windows ? s.windows[h] : 0;
 
-  gather(scratch.q, head.q, s.Tq, C, D);
-  gather(scratch.dy, head.dy, s.Tq, C, D);
-  gather(scratch.k, head.k, s.Tk, C, D);
-  gather(scratch.v, head.v, s.Tk, C, D);
-  for (int64_t first = 0; first < s.Tq; first += kTileQ) {
-    const int64_t queries = std::min(kTileQ, s.Tq - first), at = first * D;
-    transpose_queries(scratch.q_columns + at, scratch.q + at, D, queries, D);
-    transpose_queries(scratch.dy_columns + at, scratch.dy + at, D, queries, D);
+  for (int64_t i = 0; i < scratch.blocks(s); ++i) {
+    const int64_t first = i * kTileQ, queries = std::min(kTileQ, s.Tq - first);
+    const int64_t to = i * scratch.query_block;
+    const real *const q = head.q + first * C, *const dy = head.dy + first * C;
+    Products::pack_queries(scratch.q_columns + to, q, C, queries, D);
+    Products::pack_queries(scratch.dy_columns + to, dy, C, queries, D);
+    Products::pack_values(scratch.q + to, kTileQ, q, C, queries, D);
+    Products::pack_values(scratch.dy + to, kTileQ, dy, C, queries, D);
     std::fill_n(scratch.lse + first, kTileQ, real(0));
     std::fill_n(scratch.delta + first, kTileQ, real(0));
   }
+  for (int64_t i = 0; i < scratch.tiles(s); ++i) {
+    const int64_t key = i * kTileK, keys = std::min(kTileK, s.Tk - key), to = i * scratch.key_tile;
+    Products::pack_keys(scratch.k_rows + to, head.k + key * C, C, keys, D);
+    Products::pack_keys(scratch.v_rows + to, head.v + key * C, C, keys, D);
+    Products::pack_values(scratch.k + to, kTileK, head.k + key * C, C, keys, D);
+  }
   std::copy_n(head.lse, s.Tq, scratch.lse);
-  for (int64_t i = 0; i < s.Tq; ++i) scratch.delta[i] = dot(scratch.dy + i * D, head.y + i * C, D);
+  for (int64_t i = 0; i < s.Tq; ++i) scratch.delta[i] = dot(head.dy + i * C, head.y + i * C, D);
   std::fill_n(scratch.dq, s.Tq * D, real(0));
   std::fill_n(scratch.dk, s.Tk * D, real(0));
   std::fill_n(scratch.dv, s.Tk * D, real(0));
 
   real *const p = scratch.p, *const ds = scratch.ds;
   for (int64_t key = 0; key < s.offset + s.Tq; key += kTileK) {
-    const real *const k = scratch.k + key * D, *const v = scratch.v + key * D;
+    const int64_t tile_at = key / kTileK * scratch.key_tile;
     // Queries at positions before `key` see nothing of this tile.
     const int64_t start = std::max<int64_t>(0, key - s.offset) / kTileQ * kTileQ;
     for (int64_t first = start; first < s.Tq; first += kTileQ) {
@@ -123,13 +144,16 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
       const int64_t keys = std::min(kTileK, s.offset + first + queries - key);
       if (visible_keys(s.offset + first, window).begin >= key + keys) break;
       const Tile tile{key, keys, first, queries, s.offset, window};
-      tile_scores(p, tile, k, D, scratch.q_columns + first * D, D, s.scale);
-      tile_scores(ds, tile, v, D, scratch.dy_columns + first * D, D, 1);
+      const int64_t block_at = first / kTileQ * scratch.query_block;
+      Products::scores(p, tile, scratch.k_rows + tile_at, scratch.q_columns + block_at, D, s.scale);
+      Products::scores(ds, tile, scratch.v_rows + tile_at, scratch.dy_columns + block_at, D, 1);
       tile_gradient(scratch, tile, bias, h);
-      if (head.dv) add_to_keys(scratch.dv + key * D, tile, p, scratch.dy + first * D, D, D, 1);
+      if (head.dv)
+        Products::add_to_keys(scratch.dv + key * D, tile, p, scratch.dy + block_at, D, 1);
       if (head.dk)
-        add_to_keys(scratch.dk + key * D, tile, ds, scratch.q + first * D, D, D, s.scale);
-      if (head.dq) add_to_queries(scratch.dq + first * D, D, tile, ds, k, D, D, s.scale);
+        Products::add_to_keys(scratch.dk + key * D, tile, ds, scratch.q + block_at, D, s.scale);
+      if (head.dq)
+        Products::add_to_queries(scratch.dq + first * D, tile, ds, scratch.k + tile_at, D, s.scale);
     }
   }
   scatter(head.dq, scratch.dq, s.Tq, C, D);
@@ -137,30 +161,41 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
   scatter(head.dv, scratch.dv, s.Tk, C, D);
 }
 
+template <class Products>
+void backward(const HeadPointers& all, const BiasView& bias, const AttentionSizes& s,
+              Backend& backend) {
+  const int64_t together = bias.grad ? s.B : 1;
+  const auto at = [](auto* pointer, int64_t offset) {
+    return pointer ? pointer + offset : pointer;
+  };
+  const size_t bytes = Scratch<Products>::bytes(s);
+  const Buffer memory(bytes * omp_get_max_threads(), backend);
+#pragma omp parallel
+  {
+    Scratch<Products> scratch(static_cast<std::byte*>(memory.data()) + bytes * omp_get_thread_num(),
+                              s);
+    share_units(s.B / together, s.H, [&](int64_t h, int64_t group) {
+      for (int64_t b = group * together; b < (group + 1) * together; ++b) {
+        const int64_t queries = b * s.Tq * s.H * s.D + h * s.D;
+        const int64_t keys = b * s.Tk * s.H * s.D + h * s.D;
+        const HeadPointers head{
+            at(all.dq, queries), at(all.dk, keys), at(all.dv, keys),
+            all.dy + queries,    all.y + queries,  all.lse + (b * s.H + h) * s.Tq,
+            all.q + queries,     all.k + keys,     all.v + keys};
+        head_backward(head, bias, s, h, scratch);
+      }
+    });
+  }
+}
+
 }  // namespace
 
 void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
                                     const real* lse, const real* q, const real* k, const real* v,
                                     const BiasView& bias, const AttentionSizes& s) {
-  const int64_t together = bias.grad ? s.B : 1;
-  const auto at = [](auto* pointer, int64_t offset) {
-    return pointer ? pointer + offset : pointer;
-  };
-  const Buffer memory(sizeof(real) * Scratch::size(s) * omp_get_max_threads(), *this);
-#pragma omp parallel
-  {
-    Scratch scratch(static_cast<real*>(memory.data()) + Scratch::size(s) * omp_get_thread_num(), s);
-    share_units(s.B / together, s.H, [&](int64_t h, int64_t group) {
-      for (int64_t b = group * together; b < (group + 1) * together; ++b) {
-        const int64_t queries = b * s.Tq * s.H * s.D + h * s.D;
-        const int64_t keys = b * s.Tk * s.H * s.D + h * s.D;
-        const HeadPointers head{at(dq, queries), at(dk, keys), at(dv, keys),
-                                dy + queries,    y + queries,  lse + (b * s.H + h) * s.Tq,
-                                q + queries,     k + keys,     v + keys};
-        head_backward(head, bias, s, h, scratch);
-      }
-    });
-  }
+  with_products(precision_, [&](auto products) {
+    backward<decltype(products)>({dq, dk, dv, dy, y, lse, q, k, v}, bias, s, *this);
+  });
 }
 
 }  // namespace farsight

@@ -14,6 +14,12 @@
 #include <algorithm>
 #include <cstdint>
 
+// gcc takes what its own intrinsics leave undefined on purpose for a mistake.
+#ifndef __clang__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace farsight {
 
 #define FARSIGHT_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
@@ -118,32 +124,30 @@ struct TileResult {
   bool past_caches;  // whether stores go straight to memory, which whole aligned tiles can
 };
 
-/// Makes the result for at most kTileRows rows and kTilePanels * kLanes columns. `a` points to the
-/// first of the rows' lanes; the panels of b are `panel_size` apart.
+/// Makes the result for at most kTileRows rows and panels * kLanes columns. `a` points to the first
+/// of the rows' lanes; the panels of b are `panel_size` apart.
 ///
-/// 16 sums stay in registers; each step loads 2 vectors of b and 8 single pairs of a for 16
-/// products, fewer loads than the processor can make beside them.
+/// With two panels 16 sums stay in registers; each step loads 2 vectors of b and 8 single pairs of
+/// a for 16 products, fewer loads than the processor can make beside them.
+template <int panels>
 FARSIGHT_BF16 inline void multiply_tile(const TileResult& result, const uint32_t* a,
                                         const uint32_t* b, int64_t panel_size, int64_t pairs,
                                         int64_t rows, int64_t columns) {
-  __m512 sums[kTileRows][kTilePanels];
+  __m512 sums[kTileRows][panels];
 #pragma GCC unroll 8
-  for (int r = 0; r < kTileRows; ++r) {
-    if (!result.past_caches && r < rows) {
-      _mm_prefetch(result.c + r * result.stride, _MM_HINT_ET0);
-      _mm_prefetch(result.c + r * result.stride + kLanes, _MM_HINT_ET0);
-    }
-    sums[r][0] = _mm512_setzero_ps();
-    sums[r][1] = _mm512_setzero_ps();
-  }
+  for (int r = 0; r < kTileRows; ++r)
+#pragma GCC unroll 2
+    for (int j = 0; j < panels; ++j) sums[r][j] = _mm512_setzero_ps();
   for (int64_t p = 0; p < pairs; ++p) {
-    const __m512bh b0 = __m512bh(_mm512_loadu_si512(b + p * kLanes));
-    const __m512bh b1 = __m512bh(_mm512_loadu_si512(b + panel_size + p * kLanes));
+    __m512bh from_b[panels];
+#pragma GCC unroll 2
+    for (int j = 0; j < panels; ++j)
+      from_b[j] = __m512bh(_mm512_loadu_si512(b + j * panel_size + p * kLanes));
 #pragma GCC unroll 8
     for (int r = 0; r < kTileRows; ++r) {
       const __m512bh pair = __m512bh(_mm512_set1_epi32(static_cast<int>(a[p * kLanes + r])));
-      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], pair, b0);
-      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], pair, b1);
+#pragma GCC unroll 2
+      for (int j = 0; j < panels; ++j) sums[r][j] = _mm512_dpbf16_ps(sums[r][j], pair, from_b[j]);
     }
   }
   const __m512 alpha = _mm512_set1_ps(result.alpha), beta = _mm512_set1_ps(result.beta);
@@ -151,7 +155,7 @@ FARSIGHT_BF16 inline void multiply_tile(const TileResult& result, const uint32_t
   for (int r = 0; r < kTileRows; ++r) {
     if (r >= rows) break;
 #pragma GCC unroll 2
-    for (int j = 0; j < kTilePanels; ++j) {
+    for (int j = 0; j < panels; ++j) {
       const int64_t at = r * result.stride + j * kLanes;
       const __mmask16 mask = first_lanes(columns - j * kLanes);
       const auto load = [mask](const float* x)
@@ -169,3 +173,7 @@ FARSIGHT_BF16 inline void multiply_tile(const TileResult& result, const uint32_t
 }
 
 }  // namespace farsight
+
+#ifndef __clang__
+#pragma GCC diagnostic pop
+#endif

@@ -25,10 +25,6 @@
 #include "core/buffer.h"
 
 #if defined(__x86_64__)
-#ifndef __clang__
-// gcc takes what its own intrinsics leave undefined on purpose for a mistake.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include "core/cpu/bf16_tile.h"
 #endif
 
@@ -142,6 +138,14 @@ TileResult sum_on(const TileResult& all) {
   return {all.c, all.stride, all.alpha, 1, nullptr, nullptr, false};
 }
 
+/// Brings what a tile's sums will be added to into the first-level cache while they are made.
+FARSIGHT_BF16 void prefetch(const TileResult& tile, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) {
+    _mm_prefetch(tile.c + r * tile.stride, _MM_HINT_ET0);
+    _mm_prefetch(tile.c + r * tile.stride + kLanes, _MM_HINT_ET0);
+  }
+}
+
 /// The block of the result whose first row and column in the slabs are m0 and n0.
 FARSIGHT_BF16 void multiply_block(const TileResult& block, const Slab& a, const Slab& b, int64_t m0,
                                   int64_t n0, int64_t rows, int64_t columns) {
@@ -151,8 +155,10 @@ FARSIGHT_BF16 void multiply_block(const TileResult& block, const Slab& a, const 
     for (int64_t n = 0; n < columns; n += kTilePanels * kLanes) {
       for (int64_t m = 0; m < rows; m += kTileRows) {
         const TileResult tile = part(block, m, n);
-        multiply_tile(k == 0 ? tile : sum_on(tile), a_panels + m / kLanes * panel_size + m % kLanes,
-                      b_panels + n / kLanes * panel_size, panel_size, pairs, rows - m, columns - n);
+        if (!tile.past_caches) prefetch(tile, std::min(kTileRows, rows - m));
+        multiply_tile<kTilePanels>(
+            k == 0 ? tile : sum_on(tile), a_panels + m / kLanes * panel_size + m % kLanes,
+            b_panels + n / kLanes * panel_size, panel_size, pairs, rows - m, columns - n);
       }
     }
   }
