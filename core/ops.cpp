@@ -118,7 +118,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& shift, real
   return y;
 }
 
-const Op kEmbedding("embedding");
+const Op kEmbedding("embedding", true);
 
 Tensor embedding(const Tensor& table, const Ids& ids) {
   kEmbedding.require(table.shape().rank() == 2, "the table must be a matrix, not ", table.shape());

@@ -26,7 +26,7 @@ class Profile {
     int64_t calls = 0;
     double seconds = 0;
     double flops = 0;  // of matrix products, an addition and a multiplication counting as two
-    double bytes = 0;  // of the tensors read and written, each once: what must move at least
+    double bytes = 0;  // of the tensors and gradients it is about, each once
   };
   struct Op {
     Entry forward, backward;

@@ -1,6 +1,7 @@
 // The tape and the registry of ops: see tape.h.
 #include "core/tape.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -27,14 +28,6 @@ void require_finite_gradients(const Op& op, const std::vector<Tensor>& inputs) {
   }
 }
 #endif
-
-/// Of y's gradient, the inputs and their gradients.
-double backward_bytes(const std::vector<Tensor>& inputs, const Tensor& y) {
-  double elements = static_cast<double>(y.size());
-  for (const Tensor& input : inputs)
-    elements += static_cast<double>(input.size() * (input.differentiable() ? 2 : 1));
-  return sizeof(real) * elements;
-}
 
 }  // namespace
 
@@ -75,24 +68,29 @@ void Tape::propagate() {
     const Step step = std::move(steps_.back());
     steps_.pop_back();
     if (!step.y.has_grad()) continue;  // nothing that the result depends on
-    const double bytes = Profile::active() ? backward_bytes(step.inputs, step.y) : 0;
+    const auto pass = Profile::Pass::kBackward;
+    const double bytes = Profile::active() ? step.op->bytes(step.inputs, step.y, pass) : 0;
     step.backward();
-    Profile::lap(step.op->name(), Profile::Pass::kBackward, bytes);
+    Profile::lap(step.op->name(), pass, bytes);
 #ifndef NDEBUG
     require_finite_gradients(*step.op, step.inputs);
 #endif
   }
 }
 
-Op::Op(std::string name) : name_(std::move(name)) {
+Op::Op(std::string name, bool looks_up) : name_(std::move(name)), looks_up_(looks_up) {
   if (!registry().insert(name_).second) fail("two ops are called ", name_);
 }
 
-void Op::lap(std::initializer_list<Tensor> inputs, const Tensor& y) const {
-  double elements = static_cast<double>(y.size());
-  for (const Tensor& input : inputs)
-    if (input.defined()) elements += static_cast<double>(input.size());
-  Profile::lap(name_, Profile::Pass::kForward, sizeof(real) * elements);
+double Op::bytes(const std::vector<Tensor>& inputs, const Tensor& y, Profile::Pass pass) const {
+  if (inputs.empty()) return 0;  // it runs other ops, which count for themselves
+  int64_t elements = y.size();
+  for (const Tensor& input : inputs) {
+    if (!input.defined()) continue;
+    const int64_t times = pass == Profile::Pass::kBackward && input.differentiable() ? 2 : 1;
+    elements += times * (looks_up_ ? std::min(input.size(), y.size()) : input.size());
+  }
+  return static_cast<double>(sizeof(real) * elements);
 }
 
 std::vector<std::string> Op::names() { return {registry().begin(), registry().end()}; }

@@ -3,10 +3,10 @@
 //
 //   Tape tape;
 //   Tensor loss = …;       // ops on tensors, some of them track()ed
-//   tape.backward(loss);   // every tracked tensor's grad() has grown by d loss / d tensor
+//   tape.backward(loss);   // every track()ed tensor's grad() has grown by d loss / d tensor
 //
-// Gradients add up until somebody clears them. There is no switch to turn recording off: where no
-// tape is alive, nothing is recorded.
+// Gradients add up until somebody clears them; those of what lies between are handed on as it goes.
+// There is no switch to turn recording off: where no tape is alive, nothing is recorded.
 #pragma once
 
 #include <functional>
@@ -70,9 +70,13 @@ class Tape {
 /// in tests/ demand a case for each.
 class Op {
  public:
-  explicit Op(std::string name);
+  /// An op that looks up rows reads no more of an input than its result has.
+  explicit Op(std::string name, bool looks_up = false);
 
   const std::string& name() const { return name_; }
+
+  /// Bytes of the result and the inputs, or of the result's gradient, the inputs and theirs.
+  double bytes(const std::vector<Tensor>& inputs, const Tensor& y, Profile::Pass pass) const;
 
   /// The names of all ops, in order of the alphabet.
   static std::vector<std::string> names();
@@ -81,7 +85,8 @@ class Op {
   /// tape is alive or no input is differentiable. Undefined inputs are passed over.
   template <class Backward>
   void record(std::initializer_list<Tensor> inputs, const Tensor& y, Backward&& backward) const {
-    if (Profile::active()) lap(inputs, y);
+    if (Profile::active())
+      Profile::lap(name_, Profile::Pass::kForward, bytes(inputs, y, Profile::Pass::kForward));
     Tape* const tape = Tape::current();
     if (!tape) return;
     std::vector<Tensor> used;
@@ -101,10 +106,8 @@ class Op {
   }
 
  private:
-  /// Ends the op's lap in the profile that is being taken.
-  void lap(std::initializer_list<Tensor> inputs, const Tensor& y) const;
-
   std::string name_;
+  bool looks_up_;
 };
 
 }  // namespace farsight

@@ -66,7 +66,8 @@ class PositionScheme : public Module {
   /// The most positions that the scheme has.
   virtual int64_t reach() const { return std::numeric_limits<int64_t>::max(); }
 
-  /// How many numbers such a bias takes, where it is dense; in training with what its gradient needs.
+  /// How many numbers such a bias takes, where it is dense; in training, with what its gradient
+  /// needs.
   virtual double bias_elements(const Positions& /*queries*/) const { return 0; }
 
   /// Whether an extension that acts so has something to act on.

@@ -71,6 +71,10 @@ refuses 'dbar must be' "$farsight" bias --position sandwich --heads 2 --sandwich
 refuses 'halves must be' train --out new --position rotary --rotary-halves 2
 refuses 'shape' "$farsight" bench --shape Q
 refuses 'numbers' "$farsight" bench --numbers 1,2,3
+refuses 'more than' "$farsight" bench --mode gemm --numbers 1,8,1,5,4294967296,4294967296
+refuses 'steps must be positive' "$farsight" bench --mode gemm --steps 0
+refuses 'of --mode attention' "$farsight" bench --window 5
+refuses 'window must be 0 to' "$farsight" bench --mode attention --window 4294967297
 
 for command in field attention; do
   refuses 'tokenizer' "$farsight" $command --model "$model" --data bytes/train.bin

@@ -37,16 +37,16 @@ struct Sizes {
   int64_t M, N, K;
 };
 
-/// The largest error of c = 0.7 op(a) op(b) + 0.5 c + bias + residual against a plain sum of
+/// The largest error of c = 0.7 op(a) op(b) + beta c + bias + residual against a plain sum of
 /// rounded numbers in double, as a share of sqrt(K), which normal numbers' sums grow with.
-double error_of_product(const Sizes& sizes, bool ta, bool tb) {
+double error_of_product(const Sizes& sizes, bool ta, bool tb, float beta = 0.5f) {
   const auto [M, N, K] = sizes;
   Backend& cpu = cpu_backend();
   const Tensor a = random_tensor({M, K}, cpu, false), b = random_tensor({N, K}, cpu, false),
                c = random_tensor({M, N}, cpu, false), residual = random_tensor({M, N}, cpu, false),
                bias = random_tensor({N}, cpu, false);
   const std::vector<float> before = c.to_vector();
-  gemm_bf16(c.data(), a.data(), b.data(), ta, tb, M, N, K, 0.7f, 0.5f, bias.data(),
+  gemm_bf16(c.data(), a.data(), b.data(), ta, tb, M, N, K, 0.7f, beta, bias.data(),
             residual.data());
   double worst = 0;
   for (int64_t m = 0; m < M; ++m) {
@@ -56,7 +56,7 @@ double error_of_product(const Sizes& sizes, bool ta, bool tb) {
         sum += static_cast<double>(rounded(a.data()[ta ? k * M + m : m * K + k])) *
                rounded(b.data()[tb ? n * K + k : k * N + n]);
       const int64_t i = m * N + n;
-      const double exact = 0.7 * sum + 0.5 * before[i] + bias.data()[n] + residual.data()[i];
+      const double exact = 0.7 * sum + beta * before[i] + bias.data()[n] + residual.data()[i];
       worst = std::max(worst, std::fabs(exact - c.data()[i]));
     }
   }
@@ -104,7 +104,8 @@ double difference_of(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_CASE("bf16 attention rounds its operands and weights and nothing else") {
   if (!possible()) return;
-  // What is left is the rounding of probabilities and of their gradients: 2^-9 of each at most.
+  // What is left is the rounding of probabilities and of their gradients, 2^-9 of each at most, of
+  // which a few keys can cancel most.
   for (const int64_t T : {1, 2, 31, 65, 127, 129, 300}) {
     for (const int64_t Tq : {T, (T + 1) / 2}) {
       for (const auto& [D, window] :
@@ -121,7 +122,7 @@ TEST_CASE("bf16 attention rounds its operands and weights and nothing else") {
           INFO("T " << T << ", Tq " << Tq << ", D " << D << ", window " << window << ", bias "
                     << bias);
           for (size_t i = 0; i < result.size(); ++i)
-            CHECK(difference_of(result[i], exact[i]) < 2e-3);
+            CHECK(difference_of(result[i], exact[i]) < 8e-3);
         }
       }
     }
@@ -150,6 +151,11 @@ TEST_CASE("bf16 products round their operands and nothing else") {
       }
     }
   }
+}
+
+TEST_CASE("bf16 products are written past the caches where they are large") {
+  if (!possible()) return;
+  CHECK(error_of_product({2056, 2080, 8}, false, true, 0) < 3e-6);
 }
 
 TEST_CASE("bf16 products overwrite what is no number") {

@@ -237,8 +237,10 @@ void add_bench(CLI::App& program) {
       ->capture_default_str();
   command->add_option("--window", options->window, "of attention, in tokens; 0 = unlimited")
       ->capture_default_str();
-  command->add_flag("--recompute", options->recompute,
-                    "train with less memory, computing activations again");
+  command
+      ->add_option("--recompute", options->recompute,
+                   "train with less memory, computing activations again")
+      ->capture_default_str();
   add_device_options(*command, options->device);
   command->add_flag("--json", *json, "one line of JSON");
   command->callback([options, json] {

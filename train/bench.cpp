@@ -22,6 +22,10 @@ const std::map<std::string, BenchNumbers> kShapes{{"S", {4, 128, 4, 512, 128, 16
 }  // namespace
 
 BenchNumbers numbers_of(const BenchOptions& options) {
+  constexpr int64_t kLargest = int64_t{1} << 24;  // keeps products of them inside 64 bits
+  check(options.steps > 0, "--steps must be positive, not ", options.steps);
+  check(options.window == 0 || options.mode == "attention", "--window is of --mode attention");
+  check(!options.recompute || options.mode == "train", "--recompute is of --mode train");
   if (options.numbers.empty()) {
     const auto found = kShapes.find(options.shape);
     check(found != kShapes.end(), "there is no shape '", options.shape, "'; use S, M, L, or ",
@@ -35,7 +39,9 @@ BenchNumbers numbers_of(const BenchOptions& options) {
     const bool separated = i + 1 < numbers.size() ? stream.get() == ',' : stream.peek() == EOF;
     check(number && separated && numbers[i] > 0, "--numbers takes six positive numbers, ",
           "blocks,width,heads,vocabulary,T,B, not '", options.numbers, "'");
+    check(numbers[i] <= kLargest, "--numbers: ", numbers[i], " is more than ", kLargest);
   }
+  check(numbers[4] * numbers[5] <= kLargest, "--numbers: T x B is more than ", kLargest, " tokens");
   return numbers;
 }
 
@@ -60,7 +66,6 @@ StepBench bench_steps(const BenchOptions& options) {
   const auto [blocks, width, heads, vocabulary, T, B] = numbers_of(options);
   check(options.mode == "train" || options.mode == "eval", "--mode is train, eval, gemm or ",
         "attention, not '", options.mode, "'");
-  check(options.steps > 0, "--steps must be positive, not ", options.steps);
   Backend& backend = use_device(options.device);
 
   Config config;
@@ -152,7 +157,7 @@ std::string text_of(const StepBench& bench, const BenchOptions& options) {
        << short_number(value("fastest")) << ")\n"
        << "compute  " << fixed(value("gflops"), 0) << " GFLOP/s in matrix products, "
        << share("gflops", "gflops_of_gemm") << " that a large one reaches\n"
-       << "memory   " << fixed(value("gbytes"), 1) << " GB/s at least, "
+       << "memory   " << fixed(value("gbytes"), 1) << " GB/s of tensors and gradients, "
        << share("gbytes", "gbytes_of_copy") << " that a copy reaches; peak " << bench.peak_mib
        << " MiB\n\nOne more step, op by op:\n\n"
        << profile_table(bench.profile, bench.peaks);

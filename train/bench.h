@@ -31,8 +31,8 @@ struct BenchOptions {
 /// blocks, width, heads, vocabulary, T, B
 using BenchNumbers = std::array<int64_t, 6>;
 
-/// Those of the named shape or of the list. Throws Error if there is no such shape or the list is
-/// none of six positive numbers.
+/// Those of the named shape or of the list. Throws Error if there is no such shape, the list is
+/// none of six positive numbers, or an option does not belong to the mode.
 BenchNumbers numbers_of(const BenchOptions& options);
 
 /// What whole steps took, and where.

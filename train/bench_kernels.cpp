@@ -10,20 +10,21 @@
 namespace farsight {
 namespace {
 
-/// Standard normal numbers.
+/// Standard normal numbers, others at each call.
 Tensor random_tensor(const Shape& shape, Backend& backend) {
-  const Stream stream{1, static_cast<uint64_t>(shape.size())};
+  static uint64_t calls = 0;
+  const Stream stream{1, ++calls};
   std::vector<real> values(shape.size());
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<real>(stream.normal(i));
   return Tensor::from(shape, values, backend);
 }
 
-/// Median of the seconds that f() takes, after one that is not counted.
-template <class F>
-double median_seconds(const BenchOptions& options, Backend& backend, const F& f) {
-  f();
+/// Median of the seconds that `time` says, after one that does not count.
+template <class Time>
+double median_seconds(const BenchOptions& options, const Time& time) {
+  time();
   std::vector<double> seconds;
-  for (int64_t i = 0; i < options.steps; ++i) seconds.push_back(seconds_of(backend, f));
+  for (int64_t i = 0; i < options.steps; ++i) seconds.push_back(time());
   return median(seconds);
 }
 
@@ -48,7 +49,7 @@ nlohmann::ordered_json bench_gemm(const BenchOptions& options) {
                  y = random_tensor({rows, out}, backend);
     const auto speed = [&, out = out, in = in](const auto& f) {
       const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(out * in);
-      return rounded(flops / median_seconds(options, backend, f) / 1e9);
+      return rounded(flops / median_seconds(options, [&] { return seconds_of(backend, f); }) / 1e9);
     };
     lines.push_back(
         {{"layer", name},
@@ -62,7 +63,8 @@ nlohmann::ordered_json bench_gemm(const BenchOptions& options) {
             backend.gemm(x.data(), y.data(), weight.data(), false, false, rows, in, out, 1, 0);
           })},
          {"weight_gradient_gflops", speed([&, out = out, in = in] {
-            backend.gemm(weight.data(), y.data(), x.data(), true, false, out, in, rows, 1, 0);
+            // Added to what is there, as in training.
+            backend.gemm(weight.data(), y.data(), x.data(), true, false, out, in, rows, 1, 1);
           })}});
   }
   return lines;
@@ -72,7 +74,8 @@ nlohmann::ordered_json bench_attention(const BenchOptions& options) {
   const BenchNumbers numbers = numbers_of(options);
   const int64_t width = numbers[1], heads = numbers[2], D = width / heads;
   check(width % heads == 0, "heads = ", heads, " does not divide width = ", width);
-  check(options.window >= 0, "--window must be 0 or more tokens, not ", options.window);
+  check(options.window >= 0 && options.window <= INT32_MAX, "--window must be 0 to ", INT32_MAX,
+        " tokens, not ", options.window);
   Backend& backend = use_device(options.device);
   nlohmann::ordered_json lines = nlohmann::ordered_json::array();
   for (const int64_t length : options.lengths) {
@@ -88,16 +91,16 @@ nlohmann::ordered_json bench_attention(const BenchOptions& options) {
         options.window ? Ids(std::vector<int32_t>(heads, options.window), backend) : Ids();
     Profile profile;
     const bool backward = length <= options.backward_to;
-    const auto run = [&] {
+    const double forward = median_seconds(options, [&] {
       const Tape tape;
-      const Tensor y = attention(q, k, v, bias, windows);
-    };
-    const double forward = median_seconds(options, backend, run);
-    double both = 0;
+      return seconds_of(backend, [&] { attention(q, k, v, bias, windows); });
+    });
+    double back = 0;
     if (backward)
-      both = median_seconds(options, backend, [&] {
+      back = median_seconds(options, [&] {
         Tape tape;
-        tape.backward(attention(q, k, v, bias, windows), dy);
+        const Tensor y = attention(q, k, v, bias, windows);
+        return seconds_of(backend, [&] { tape.backward(y, dy); });
       });
     {
       const Profile::Scope measured(profile, backend);
@@ -110,8 +113,8 @@ nlohmann::ordered_json bench_attention(const BenchOptions& options) {
                                 {"forward_ms", 1e3 * forward},
                                 {"forward_gflops", rounded(counted.forward.flops / forward / 1e9)}};
     if (backward) {
-      line["backward_ms"] = 1e3 * (both - forward);
-      line["backward_gflops"] = rounded(counted.backward.flops / (both - forward) / 1e9);
+      line["backward_ms"] = 1e3 * back;
+      line["backward_gflops"] = rounded(counted.backward.flops / back / 1e9);
     }
     line["peak_mib"] = peak_mib();
     lines.push_back(std::move(line));

@@ -33,9 +33,10 @@ double residual_bytes(const ModelConfig& config, double rows) {
 }  // namespace
 
 double backward_bytes(const ModelConfig& config, double tokens) {
-  // The activations of all blocks, and the gradients of one block's.
+  // The activations of all blocks, the gradients of one block's, and what attention's threads pack:
+  // of q, k, v and dy up to two forms each, with the gradients.
   return kProgram + block_bytes(config, tokens) * static_cast<double>(config.blocks + 1) +
-         logit_bytes(config, tokens);
+         10 * residual_bytes(config, tokens) + logit_bytes(config, tokens);
 }
 
 double forward_bytes(const ModelConfig& config, double tokens) {

@@ -64,7 +64,8 @@ void add_train(CLI::App& program, const OpenTokens& open, int& status) {
     if (!train(*config, text, has_valid ? &valid : nullptr, *resume, backend, std::cout,
                *profiled ? &profile : nullptr))
       status = 130;  // what shells report of a program ended by Ctrl-C
-    if (*profiled) std::cout << '\n' << profile_table(profile, measure_peaks(backend));
+    if (*profiled && !profile.ops().empty())
+      std::cout << '\n' << profile_table(profile, measure_peaks(backend));
   });
 }
 

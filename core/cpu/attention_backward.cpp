@@ -164,14 +164,15 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
 template <class Products>
 void backward(const HeadPointers& all, const BiasView& bias, const AttentionSizes& s,
               Backend& backend) {
-  const int64_t together = bias.grad ? s.B : 1;
+  const int64_t together = bias.grad ? std::max<int64_t>(1, s.B) : 1;
   const auto at = [](auto* pointer, int64_t offset) {
     return pointer ? pointer + offset : pointer;
   };
   const size_t bytes = Scratch<Products>::bytes(s);
-  const Buffer memory(bytes * omp_get_max_threads(), backend);
+  const int64_t busy = std::min<int64_t>(omp_get_max_threads(), s.B / together * s.H);
+  const Buffer memory(bytes * busy, backend);
 #pragma omp parallel
-  {
+  if (omp_get_thread_num() < busy) {  // the others get no unit
     Scratch<Products> scratch(static_cast<std::byte*>(memory.data()) + bytes * omp_get_thread_num(),
                               s);
     share_units(s.B / together, s.H, [&](int64_t h, int64_t group) {

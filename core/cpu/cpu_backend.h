@@ -1,5 +1,5 @@
-// The CPU backend: matrix products by OpenBLAS, the rest by hand with OpenMP. One .cpp per topic
-// in this folder implements the kernels that backend.h describes.
+// The CPU backend: fp32 matrix products by OpenBLAS, the rest by hand with OpenMP. One .cpp per
+// topic in this folder implements the kernels that backend.h describes.
 #pragma once
 
 #include "core/backend.h"

@@ -20,8 +20,12 @@ struct Grid {
 Grid grid_for(int64_t M, int64_t N, int64_t threads) {
   constexpr int64_t kRows = 128, kColumns = 32, kWide = 16;
   const int64_t most_down = N > kWide * M ? 1 : std::max<int64_t>(1, M / kRows);
-  const int64_t down = std::min(threads, most_down);
-  return {down, std::clamp<int64_t>(N / kColumns, 1, threads / down)};
+  Grid best{1, 1};
+  for (int64_t down = 1; down <= std::min(threads, most_down); ++down) {
+    const int64_t across = std::clamp<int64_t>(N / kColumns, 1, threads / down);
+    if (down * across >= best.down * best.across) best = {down, across};
+  }
+  return best;
 }
 
 }  // namespace
@@ -41,7 +45,7 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
   count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
   // A few rows, as generation has, cost what reading the weights costs, and packing more than that.
   constexpr int64_t kFewRows = 8;
-  if (precision_ == Precision::kBf16 && M >= kFewRows) {
+  if (precision_ == Precision::kBf16 && M >= kFewRows && K > 0) {
     // set_precision() has refused this where numbers are no floats.
     const auto floats = [](const real* x) { return reinterpret_cast<const float*>(x); };
     gemm_bf16(reinterpret_cast<float*>(c), floats(a), floats(b), ta, tb, M, N, K,
@@ -64,7 +68,9 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
     beta = 1;
   }
   const Grid grid = grid_for(M, N, omp_get_max_threads());
-#pragma omp parallel for schedule(static) num_threads(grid.down* grid.across)
+  // Threads without a part wait: fewer would make OpenMP end the others and start new ones later,
+  // on the processor of the one that asks.
+#pragma omp parallel for schedule(static) if (grid.down * grid.across > 1)
   for (int64_t part = 0; part < grid.down * grid.across; ++part) {
     const int64_t i = part / grid.across, j = part % grid.across;
     const int64_t m = M * i / grid.down, n = N * j / grid.across;

@@ -51,8 +51,9 @@ void* CpuBackend::allocate(size_t bytes) {
   // Large memory in huge pages, where the system has them: fewer misses of the page tables' cache.
   const bool huge = bytes >= kHugePage;
   const size_t rounded = std::max(kLine, (bytes + kLine - 1) / kLine * kLine);
-  void* data = std::aligned_alloc(huge ? kHugePage : kLine, rounded);
-  check(data, "out of memory: ", bytes >> 20, " MiB more were asked for; use a smaller batch, ",
+  void* data = nullptr;
+  const bool failed = posix_memalign(&data, huge ? kHugePage : kLine, rounded) != 0;
+  check(!failed, "out of memory: ", bytes >> 20, " MiB more were asked for; use a smaller batch, ",
         "length or model");
 #ifdef MADV_HUGEPAGE
   if (huge) madvise(data, rounded, MADV_HUGEPAGE);

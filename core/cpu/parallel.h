@@ -1,6 +1,7 @@
 // Loops over threads that every CPU kernel shares. Work is split statically by index, so that the
-// result depends on nothing but the inputs and the number of threads; and always by contiguous
-// shares of the tokens, so that a thread finds in its own cache what it made in the op before.
+// result depends on nothing but the inputs and the number of threads; and wherever it comes out
+// even by contiguous shares of the tokens, so that a thread finds in its own cache what it made in
+// the op before.
 #pragma once
 
 #include <omp.h>
@@ -48,7 +49,8 @@ void parallel_rows(int64_t N, int64_t C, const F& f) {
 }
 
 /// f(row, sums) for each of N rows of C elements, `sums` an array of n numbers that starts at 0 and
-/// belongs to the thread; then total[i] += those of all threads, in their order.
+/// belongs to the thread; then total[i] += those of all threads, in their order. For many rows:
+/// each thread's sums cost as much as a row.
 template <class F>
 void parallel_row_sums(int64_t N, int64_t C, int64_t n, const F& f, real* total) {
   std::vector<real> shares(n * omp_get_max_threads(), 0);
@@ -56,7 +58,8 @@ void parallel_row_sums(int64_t N, int64_t C, int64_t n, const F& f, real* total)
     real* const sums = shares.data() + n * omp_get_thread_num();
     for (int64_t row = begin; row < end; ++row) f(row, sums);
   });
-  for (size_t i = 0; i < shares.size(); ++i) total[i % n] += shares[i];
+  for (auto share = shares.begin(); share != shares.end(); share += n)
+    for (int64_t i = 0; i < n; ++i) total[i] += share[i];
 }
 
 /// f(unit, sequence) for each of `units` units of each of B sequences, called by each thread of a

@@ -24,6 +24,16 @@ void CpuBackend::broadcast_rows(real* y, const real* b, int64_t N, int64_t C) {
 }
 
 void CpuBackend::broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) {
+  constexpr int64_t kFewRows = 64;  // as of tables of positions, which are added to B sequences
+  if (N < kFewRows) {
+    parallel_columns(N, C, [=](int64_t first, int64_t last) {
+      for (int64_t n = 0; n < N; ++n) {
+#pragma omp simd
+        for (int64_t c = first; c < last; ++c) db[c] += dy[n * C + c];
+      }
+    });
+    return;
+  }
   parallel_row_sums(
       N, C, C,
       [=](int64_t n, real* sums) {

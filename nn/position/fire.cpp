@@ -29,8 +29,8 @@ class Fire : public PositionScheme {
   bool has(Acts acts) const override { return acts != Acts::kRotation; }
 
   double bias_elements(const Positions& queries) const override {
-    // In training the hidden layer before and after the ReLU, some 18 steps to it, the sum that is the
-    // bias and its terms, and the gradients of most of these.
+    // In training the hidden layer before and after the ReLU, some 18 steps to it, the sum that is
+    // the bias and its terms, and the gradients of most of these.
     const int64_t each = queries.training ? 4 * kHidden + 2 * 18 + 4 * heads_ : heads_;
     return static_cast<double>(each) * static_cast<double>(queries.count()) *
            static_cast<double>(queries.end);
