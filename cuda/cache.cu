@@ -11,6 +11,7 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int64_t kHeadsAtOnce = 64;
+constexpr int64_t kSpan = 256;  // keys of a block: a long memory keeps the whole device busy
 
 /// The rings of heads `first` … `first + count - 1`.
 struct Rings {
@@ -60,41 +61,51 @@ __global__ void __launch_bounds__(kThreads)
   v[to] = gone ? real(0) : values[from];
 }
 
-/// A block per head and sequence. Each warp takes every fourth key with an online softmax of its
-/// own over the elements of its lanes (up to 4 each); the four are put together at the end.
+/// What to subtract from scores of which this is the largest: a warp that has seen only -infinity
+/// would make infinity - infinity.
+__device__ real finite_base(real largest) {
+  return largest == -std::numeric_limits<real>::infinity() ? real(0) : largest;
+}
+
+/// What some of a head's keys make of its query: the largest score, the sum of e^(score - largest),
+/// and, of each element, that of e^(score - largest) v.
+constexpr int64_t part_size(int64_t D) { return D + 2; }
+
+/// A block per head, sequence and kSpan keys. Each warp takes every fourth key with an online
+/// softmax of its own over the elements of its lanes (up to 4 each); the four are put together at
+/// the end, as the result if the block has all keys of its head, else as a part of it.
 __global__ void __launch_bounds__(kThreads)
-    attend(real* y, const real* q, Rings rings, BiasView bias, int64_t position, int64_t H,
-           int64_t D, real scale) {
-  constexpr int kParts = 4;  // elements of a lane: D <= 128
+    attend(real* y, real* parts, const real* q, Rings rings, BiasView bias, int64_t position,
+           int64_t H, int64_t D, real scale) {
+  constexpr int kLaneParts = 4;  // elements of a lane: D <= 128
   SHARED(largest_of, real[kWarps]);
   SHARED(total_of, real[kWarps]);
-  SHARED(mixed_of, real[kWarps][kParts * kWarp]);
+  SHARED(mixed_of, real[kWarps][kLaneParts * kWarp]);
   const auto& [keys, values, capacity] = rings.of[blockIdx.x];
   const int64_t b = blockIdx.y, h = rings.first + blockIdx.x;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const int64_t count = min(capacity, position + 1), oldest = position + 1 - count;
+  const int64_t oldest = max(int64_t(0), position + 1 - capacity);
+  const int64_t begin = oldest + blockIdx.z * kSpan, end = min(position + 1, begin + kSpan);
   const real* const bias_row = bias.base ? bias.base + h * bias.head_stride : nullptr;
 
-  real query[kParts], mixed[kParts] = {};
-  for (int i = 0; i < kParts; ++i) {
+  real query[kLaneParts], mixed[kLaneParts] = {};
+  for (int i = 0; i < kLaneParts; ++i) {
     const int64_t d = lane + i * kWarp;
     query[i] = d < D ? q[(b * H + h) * D + d] : real(0);
   }
   real largest = -std::numeric_limits<real>::infinity(), total = 0;
-  for (int64_t i = oldest + warp; i <= position; i += kWarps) {
+  for (int64_t i = begin + warp; i < end; i += kWarps) {
     const int64_t row = (b * capacity + i % capacity) * D;
     real product = 0;
-    for (int part = 0; part < kParts; ++part) {
+    for (int part = 0; part < kLaneParts; ++part) {
       const int64_t d = lane + part * kWarp;
       if (d < D) product += query[part] * keys[row + d];
     }
     const real score = scale * over_lanes<Sum>(product) + (bias_row ? bias_row[i] : real(0));
-    const real top = Largest::of(score, largest);
-    // A warp that has seen only -infinity would make infinity - infinity.
-    const real base = top == -std::numeric_limits<real>::infinity() ? real(0) : top;
+    const real top = Largest::of(score, largest), base = finite_base(top);
     const real shrink = std::exp(largest - base), weight = std::exp(score - base);
     total = total * shrink + weight;
-    for (int part = 0; part < kParts; ++part) {
+    for (int part = 0; part < kLaneParts; ++part) {
       const int64_t d = lane + part * kWarp;
       mixed[part] = mixed[part] * shrink + (d < D ? weight * values[row + d] : real(0));
     }
@@ -104,19 +115,49 @@ __global__ void __launch_bounds__(kThreads)
     largest_of[warp] = largest;
     total_of[warp] = total;
   }
-  for (int part = 0; part < kParts; ++part) mixed_of[warp][lane + part * kWarp] = mixed[part];
+  for (int part = 0; part < kLaneParts; ++part) mixed_of[warp][lane + part * kWarp] = mixed[part];
   __syncthreads();
   real top = largest_of[0];
   for (int w = 1; w < kWarps; ++w) top = Largest::of(largest_of[w], top);
+  const bool whole = gridDim.z == 1;
+  real* const to =
+      whole ? nullptr
+            : parts + ((b * gridDim.x + blockIdx.x) * gridDim.z + blockIdx.z) * part_size(D);
   for (int64_t d = threadIdx.x; d < D; d += kThreads) {
     real sum = 0, value = 0;
     for (int w = 0; w < kWarps; ++w) {
-      const real share = std::exp(largest_of[w] - top);  // 0 for a warp that had no key
+      const real share = std::exp(largest_of[w] - finite_base(top));  // 0 where there was no key
       sum += share * total_of[w];
       value += share * mixed_of[w][d];
     }
-    y[(b * H + h) * D + d] = value / sum;
+    if (whole) {
+      y[(b * H + h) * D + d] = value / sum;
+    } else {
+      to[2 + d] = value;
+      if (d == 0) {
+        to[0] = top;
+        to[1] = sum;
+      }
+    }
   }
+}
+
+/// Puts the parts of a head together; a block per head and sequence, a thread per element.
+__global__ void __launch_bounds__(kThreads)
+    join(real* y, const real* parts, int64_t count, int64_t first_head, int64_t H, int64_t D) {
+  const int64_t b = blockIdx.y, h = first_head + blockIdx.x, d = threadIdx.x;
+  if (d >= D) return;
+  const real* const own = parts + (b * gridDim.x + blockIdx.x) * count * part_size(D);
+  real top = own[0];
+  for (int64_t i = 1; i < count; ++i) top = Largest::of(own[i * part_size(D)], top);
+  real sum = 0, value = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const real* const part = own + i * part_size(D);
+    const real share = std::exp(part[0] - finite_base(top));  // 0 for a part without keys
+    sum += share * part[1];
+    value += share * part[2 + d];
+  }
+  y[(b * H + h) * D + d] = value / sum;
 }
 
 }  // namespace
@@ -146,8 +187,15 @@ void CudaBackend::cache_attention(real* y, const real* q, const HeadCache* cache
         "use more heads or --device cpu");
   const real scale = 1 / std::sqrt(static_cast<real>(D));
   for_heads(caches, H, [&](const Rings& rings, unsigned count) {
-    queue_.start(attend, dim3(count, grid_yz(B)), kThreads, 0, y, q, rings, bias, position, H, D,
-                 scale);
+    int64_t longest = 0;
+    for (unsigned h = 0; h < count; ++h) longest = std::max(longest, rings.of[h].capacity);
+    const int64_t spans = blocks_of(std::min(longest, position + 1), kSpan);
+    Scratch<real> parts(spans > 1 ? B * count * spans * part_size(D) : 0, *this);
+    queue_.start(attend, dim3(count, grid_yz(B), grid_yz(spans)), kThreads, 0, y, parts.data(), q,
+                 rings, bias, position, H, D, scale);
+    if (spans > 1)
+      queue_.start(join, dim3(count, grid_yz(B)), kThreads, 0, y, parts.data(), spans, rings.first,
+                   H, D);
   });
 }
 
