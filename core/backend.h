@@ -32,12 +32,14 @@ class Pool {
   void trim();
   /// Bytes taken from the system so far and not returned; those of them that nobody uses.
   size_t held_bytes() const { return held_bytes_; }
+  /// The most that it has held.
+  size_t peak_bytes() const { return peak_bytes_; }
   size_t idle_bytes() const;
 
  private:
   Backend& backend_;
   std::map<size_t, std::vector<void*>> free_;
-  size_t held_bytes_ = 0;
+  size_t held_bytes_ = 0, peak_bytes_ = 0;
 };
 
 /// Elementwise functions of one argument.
@@ -74,10 +76,13 @@ struct HeadCache {
   int64_t capacity;
 };
 
-/// What a matrix product adds to its result, each where it is not null.
-struct Addends {
-  const real* bias = nullptr;      // (N), to every row
-  const real* residual = nullptr;  // (M, N)
+/// What a matrix product does with its result c (M, N) while it has it at hand, each where it is
+/// not null.
+struct Epilogue {
+  const real* bias = nullptr;      // (N), added to every row
+  const real* residual = nullptr;  // (M, N), added
+  real* gelu = nullptr;            // (M, N), gets GELU of the sum; may be c itself
+  Map kind = Map::kGelu;           // or kGeluTanh
 };
 
 /// Constants of one AdamW step (Loshchilov & Hutter 2019), bias corrections already computed.
@@ -100,6 +105,8 @@ class Backend {
   virtual std::string description() const = 0;
   /// Bytes of memory that a job may hope for, those that idle in the pool among them.
   virtual size_t memory_bytes() const = 0;
+  /// The most of that memory that this process has held.
+  virtual size_t peak_bytes() const { return pool_.peak_bytes(); }
   /// From now on; fp32 before. Throws Error if the device cannot.
   virtual void set_precision(Precision precision) = 0;
   /// Returns when everything that was asked for is done.
@@ -119,10 +126,10 @@ class Backend {
   virtual void fill(real* y, real value, int64_t n) = 0;
 
   // Matrix product -----------------------------------------------------------------------------
-  /// c (M, N) = alpha * op(a) op(b) + beta * c + addends, op(a) (M, K), op(b) (K, N); `ta` says
-  /// that a is stored (K, M), `tb` that b is stored (N, K). Dense rows.
+  /// c (M, N) = alpha * op(a) op(b) + beta * c, with the epilogue; op(a) (M, K), op(b) (K, N); `ta`
+  /// says that a is stored (K, M), `tb` that b is stored (N, K). Dense rows.
   virtual void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                    int64_t K, real alpha, real beta, const Addends& addends = {}) = 0;
+                    int64_t K, real alpha, real beta, const Epilogue& epilogue = {}) = 0;
 
   // Elementwise --------------------------------------------------------------------------------
   virtual void add(real* y, const real* a, const real* b, int64_t n) = 0;

@@ -1,6 +1,7 @@
 // Pooled memory: see buffer.h.
 #include "core/buffer.h"
 
+#include <algorithm>
 #include <new>
 
 #include "core/backend.h"
@@ -30,6 +31,7 @@ void* Pool::take(size_t bytes) {
     data = backend_.allocate(bytes);
   }
   held_bytes_ += bytes;
+  peak_bytes_ = std::max(peak_bytes_, held_bytes_);
   return data;
 }
 

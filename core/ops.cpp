@@ -6,12 +6,16 @@
 namespace farsight {
 namespace {
 
+/// How the gradient of an elementwise function goes back.
+auto backward_of(Map kind, const Tensor& x, const Tensor& y) {
+  return [=] { x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size()); };
+}
+
 /// The outline of every elementwise function of one argument.
 Tensor map(const Op& op, Map kind, const Tensor& x) {
   Tensor y(x.shape(), x.backend());
   x.backend().map(kind, y.data(), x.data(), x.size());
-  op.record({x}, y,
-            [=] { x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size()); });
+  op.record({x}, y, backward_of(kind, x, y));
   return y;
 }
 
@@ -55,7 +59,11 @@ Tensor scale(const Tensor& x, real alpha) {
 
 const Op kLinear("linear");
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual) {
+namespace {
+
+/// linear(), which also makes GELU of its result if `gelu` is there, in place if no tape records.
+Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual,
+               Tensor* gelu, Map kind) {
   kLinear.require(weight.shape().rank() == 2, "the weight must be a matrix, not ", weight.shape());
   const int64_t N = x.shape().rows(), K = weight.shape()[1], M = weight.shape()[0];
   const Shape shape = x.shape().with(-1, M);
@@ -66,9 +74,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const T
                   shape, ", not ", residual.defined() ? residual.shape() : Shape{});
 
   Tensor y(shape, x.backend());
+  if (gelu) *gelu = Tape::current() ? Tensor(shape, x.backend()) : y;
   x.backend().gemm(
       y.data(), x.data(), weight.data(), false, true, N, M, K, 1, 0,
-      {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr});
+      {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr,
+       gelu ? gelu->data() : nullptr, kind});
   kLinear.record({x, weight, bias, residual}, y, [=] {
     Backend& backend = y.backend();
     real beta;
@@ -82,11 +92,27 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const T
   return y;
 }
 
+}  // namespace
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual) {
+  return product(x, weight, bias, residual, nullptr, Map::kGelu);
+}
+
 const Op kGelu("gelu");
 Tensor gelu(const Tensor& x) { return map(kGelu, Map::kGelu, x); }
 
 const Op kGeluTanh("gelu_tanh");
 Tensor gelu_tanh(const Tensor& x) { return map(kGeluTanh, Map::kGeluTanh, x); }
+
+Tensor gelu_of_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool tanh) {
+  const Map kind = tanh ? Map::kGeluTanh : Map::kGelu;
+  Tensor y;
+  const Tensor hidden = product(x, weight, bias, {}, &y, kind);
+  // Its time is the product's already.
+  if (hidden.differentiable())
+    Tape::current()->push(tanh ? kGeluTanh : kGelu, {hidden}, y, backward_of(kind, hidden, y));
+  return y;
+}
 
 const Op kRelu("relu");
 Tensor relu(const Tensor& x) { return map(kRelu, Map::kRelu, x); }

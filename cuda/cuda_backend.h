@@ -33,7 +33,7 @@ class CudaBackend : public Backend {
 
   // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh and gemm_tf32.cuh
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-            int64_t K, real alpha, real beta, const Addends& addends) override;
+            int64_t K, real alpha, real beta, const Epilogue& epilogue) override;
 
   // elementwise.cu
   void add(real* y, const real* a, const real* b, int64_t n) override;

@@ -12,18 +12,19 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// c = beta * c + the sum of the splits' partial products + addends.
+/// c = beta * c + the sum of the splits' partial products, with the epilogue.
 __global__ void __launch_bounds__(kThreads)
     add_splits(real* c, const real* partial, int64_t n, int64_t N, int64_t splits, real beta,
-               Addends addends) {
+               Epilogue epilogue) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
   real total = 0;
   for (int64_t s = 0; s < splits; ++s) total += partial[s * n + i];
   if (beta != 0) total += beta * c[i];
-  if (addends.bias) total += addends.bias[i % N];
-  if (addends.residual) total += addends.residual[i];
+  if (epilogue.bias) total += epilogue.bias[i % N];
+  if (epilogue.residual) total += epilogue.residual[i];
   c[i] = total;
+  if (epilogue.gelu) epilogue.gelu[i] = gelu_of(total, epilogue.kind);
 }
 
 template <bool a_along_k, bool b_along_k>
@@ -55,7 +56,7 @@ void start_product(const Queue& queue, const Product& p, Precision precision, bo
 }  // namespace
 
 void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M,
-                       int64_t N, int64_t K, real alpha, real beta, const Addends& addends) {
+                       int64_t N, int64_t K, real alpha, real beta, const Epilogue& epilogue) {
   if (M * N == 0) return;
   count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
   constexpr bool kHasLarge = std::is_same_v<real, float>;
@@ -88,8 +89,8 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
             (ta ? M : K) % 4 == 0 && aligned(a),
             (tb ? K : N) % 4 == 0 && aligned(b),
             false,
-            used > 1 ? Addends{} : addends};
-  p.c_fours = N % 4 == 0 && aligned(p.c, addends.bias, addends.residual);
+            used > 1 ? Epilogue{} : epilogue};
+  p.c_fours = N % 4 == 0 && aligned(p.c, epilogue.bias, epilogue.residual, epilogue.gelu);
   const dim3 grid(grid_x(M, tile), static_cast<unsigned>(blocks_of(N, tile)),
                   static_cast<unsigned>(used));
   if (ta)
@@ -100,7 +101,7 @@ void CudaBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, 
        : start_product<true, false>(queue_, p, precision_, large, grid);
   if (used > 1)
     queue_.start(add_splits, grid_x(M * N, kThreads), kThreads, 0, c, partial.data(), M * N, N,
-                 used, beta, addends);
+                 used, beta, epilogue);
 }
 
 }  // namespace farsight

@@ -1,13 +1,14 @@
 // What the kernels of gemm.cu share: the product to be made, and how its tiles come from memory.
 #pragma once
 
+#include "cuda/gelu.h"
 #include "cuda/kernel.h"
 
 namespace farsight {
 
-/// c (M, N) = alpha * op(a) op(b) + beta * c + addends, over inner indices [k_first, k_first +
-/// k_count) of split blockIdx.z. With several splits c is the first of as many partial products,
-/// without beta and addends.
+/// c (M, N) = alpha * op(a) op(b) + beta * c with the epilogue, over inner indices [k_first,
+/// k_first + k_count) of split blockIdx.z. With several splits c is the first of as many partial
+/// products, without beta and epilogue.
 struct Product {
   real* c;
   const real *a, *b;
@@ -15,7 +16,7 @@ struct Product {
   real alpha, beta;
   int k_per_split;
   bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
-  Addends addends;
+  Epilogue epilogue;
 
   __device__ int k_begin() const { return static_cast<int>(blockIdx.z) * k_per_split; }
   __device__ int k_end() const { return min(K, k_begin() + k_per_split); }
@@ -34,7 +35,13 @@ __device__ inline Four fetch_four(const real* from, int64_t stride, int row, int
   return x;
 }
 
-/// c = alpha * x + beta * c + addends for `count` neighbours of a row of c that start at `column`.
+/// What the epilogue's `gelu` gets for a number of c.
+__device__ inline real gelu_of(real y, Map kind) {
+  return kind == Map::kGelu ? Gelu::value(y) : GeluTanh::value(y);
+}
+
+/// c = alpha * x + beta * c with the epilogue for `count` neighbours of a row of c that start at
+/// `column`.
 template <int count>
 __device__ void store_product(const Product& p, int row, int column, const real* x) {
   if (row >= p.M) return;
@@ -45,19 +52,24 @@ __device__ void store_product(const Product& p, int row, int column, const real*
     Group y{};
     if (p.beta != 0) y = *reinterpret_cast<Group*>(to);  // else what is there may be NaN
     for (int j = 0; j < count; ++j) y.v[j] = p.alpha * x[j] + p.beta * y.v[j];
-    for (const real* addend : {p.addends.bias ? p.addends.bias + column : nullptr,
-                               p.addends.residual ? p.addends.residual + at : nullptr}) {
+    for (const real* addend : {p.epilogue.bias ? p.epilogue.bias + column : nullptr,
+                               p.epilogue.residual ? p.epilogue.residual + at : nullptr}) {
       if (!addend) continue;
       const Group more = *reinterpret_cast<const Group*>(addend);
       for (int j = 0; j < count; ++j) y.v[j] += more.v[j];
     }
     *reinterpret_cast<Group*>(to) = y;
+    if (p.epilogue.gelu) {
+      for (int j = 0; j < count; ++j) y.v[j] = gelu_of(y.v[j], p.epilogue.kind);
+      *reinterpret_cast<Group*>(p.epilogue.gelu + at) = y;
+    }
   } else {
     for (int j = 0; j < count && column + j < p.N; ++j) {
       real y = p.alpha * x[j] + (p.beta != 0 ? p.beta * to[j] : 0);
-      if (p.addends.bias) y += p.addends.bias[column + j];
-      if (p.addends.residual) y += p.addends.residual[at + j];
+      if (p.epilogue.bias) y += p.epilogue.bias[column + j];
+      if (p.epilogue.residual) y += p.epilogue.residual[at + j];
       to[j] = y;
+      if (p.epilogue.gelu) p.epilogue.gelu[at + j] = gelu_of(y, p.epilogue.kind);
     }
   }
 }

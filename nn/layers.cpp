@@ -56,9 +56,7 @@ FeedForward::FeedForward(int64_t width, int64_t hidden, Activation activation, d
 }
 
 Tensor FeedForward::operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const {
-  const Tensor hidden = up_(x);
-  return down_(activation_ == Activation::kGelu ? gelu(hidden) : gelu_tanh(hidden), residual,
-               dropout);
+  return down_(up_.gelu_of(x, activation_ == Activation::kGeluTanh), residual, dropout);
 }
 
 }  // namespace farsight

@@ -27,6 +27,10 @@ class Linear : public Module {
   /// Weights start normal with the given deviation, the bias at 0.
   Linear(int64_t in, int64_t out, double deviation, Backend& backend);
   Tensor operator()(const Tensor& x) const { return linear(x, weight_, bias_); }
+  /// gelu(y) or gelu_tanh(y), in one pass.
+  Tensor gelu_of(const Tensor& x, bool tanh) const {
+    return gelu_of_linear(x, weight_, bias_, tanh);
+  }
   /// residual + dropout(y), in one pass where nothing is dropped.
   Tensor operator()(const Tensor& x, const Tensor& residual, Dropout& dropout) const;
 

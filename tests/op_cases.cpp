@@ -83,6 +83,11 @@ std::vector<OpCase> op_cases(Backend& backend) {
          [](const Tensor& x, const Tensor& w) { return linear(x, w); });
   const Tensor x = random({6, 5}), w = random({4, 5}), b = random({4});
   cases.push_back({"linear", "with a bias", {x, w, b}, [=] { return linear(x, w, b); }});
+  for (const bool tanh : {false, true})
+    cases.push_back(
+        {"linear", tanh ? "with a bias and GELU by tanh" : "with a bias and GELU", {x, w, b}, [=] {
+           return gelu_of_linear(x, w, b, tanh);
+         }});
   const Tensor stream = random({6, 4}), square = random({5, 5});
   cases.push_back({"linear", "with a bias and a residual", {x, w, b, stream}, [=] {
                      return linear(x, w, b, stream);

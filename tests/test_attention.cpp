@@ -184,7 +184,7 @@ TEST_CASE("attention needs no memory of the length's square outside the pool eit
   // file's tests has raised far. For one head a square of floats would be 256 MiB, one of bytes 64
   // MiB; all tensors together are below 8 MiB.
   const int64_t T = 8192;
-  const auto before = peak_mib();
+  const auto before = peak_mib(cpu_backend());
   {
     const Tensor q = random({1, T, 2, 4}).track();
     Tape tape;
@@ -192,7 +192,7 @@ TEST_CASE("attention needs no memory of the length's square outside the pool eit
     tape.backward(y, y);
   }
   cpu_backend().pool().trim();
-  CHECK(peak_mib() - before < 32);
+  CHECK(peak_mib(cpu_backend()) - before < 32);
 }
 
 TEST_CASE("attention refuses shapes that do not fit") {

@@ -104,7 +104,7 @@ StepBench bench_steps(const BenchOptions& options) {
   result.tokens = B * T;
   for (const Parameter& parameter : (model ? *model : trainer->model()).parameters())
     result.parameters += parameter.tensor.size();
-  result.peak_mib = peak_mib();  // before peaks are measured, which takes memory too
+  result.peak_mib = peak_mib(backend);  // before peaks are measured, which takes memory too
   {
     const Profile::Scope measured(result.profile, backend);
     step(options.steps + 1);

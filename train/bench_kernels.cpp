@@ -116,7 +116,7 @@ nlohmann::ordered_json bench_attention(const BenchOptions& options) {
       line["backward_ms"] = 1e3 * back;
       line["backward_gflops"] = rounded(counted.backward.flops / back / 1e9);
     }
-    line["peak_mib"] = peak_mib();
+    line["peak_mib"] = peak_mib(backend);
     lines.push_back(std::move(line));
   }
   // Last, since it takes memory.

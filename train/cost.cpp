@@ -86,7 +86,7 @@ nlohmann::json measure_evaluation(const CostCase& one, const TokenSource& text, 
   return {{"ppl", e.token_ppl},
           {"targets", e.targets},
           {"speed", static_cast<double>(e.targets) / time.count()},
-          {"peak", peak_mib()}};
+          {"peak", peak_mib(backend)}};
 }
 
 nlohmann::json measure_generation(const CostCase& one, const TokenSource& text, int64_t length,
@@ -100,7 +100,7 @@ nlohmann::json measure_generation(const CostCase& one, const TokenSource& text, 
       generate(*trained.model, prompt, options, [](int32_t) { return true; });
   return {{"speed", generated.tokens_per_second()},
           {"cache", generated.cache_bytes / (1 << 20)},
-          {"peak", peak_mib()}};
+          {"peak", peak_mib(backend)}};
 }
 
 Plot cost_plot(const std::vector<Cost>& costs, const std::string& title, const std::string& y_label,

@@ -1,7 +1,6 @@
 // Progress bars and descriptions: see log.h.
 #include "train/log.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,10 +67,8 @@ std::string short_number(double value) {
   return print(value < 1e8 ? "%.2fM" : "%.0fM", value / 1e6);
 }
 
-int64_t peak_mib() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
+int64_t peak_mib(const Backend& backend) {
+  return static_cast<int64_t>(backend.peak_bytes() >> 20);
 }
 
 }  // namespace farsight

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/backend.h"
+
 namespace farsight {
 
 /// A bar on standard error, redrawn in place a few times a second; silent where standard error is
@@ -32,7 +34,7 @@ std::string duration(double seconds);
 /// "940", "12.5k", "4.20M".
 std::string short_number(double value);
 
-/// Largest memory this process has held, by the operating system's account, in MiB.
-int64_t peak_mib();
+/// The most memory that this process has held of the backend, in MiB.
+int64_t peak_mib(const Backend& backend);
 
 }  // namespace farsight

@@ -42,7 +42,7 @@ double backward_bytes(const ModelConfig& config, double tokens) {
 double forward_bytes(const ModelConfig& config, double tokens) {
   // Nothing outlives its block: the residual stream, and what the widest op reads and writes.
   const auto C = static_cast<double>(config.width);
-  const double widest = std::max(5 * C, C + 2 * static_cast<double>(config.hidden_width()));
+  const double widest = std::max(5 * C, C + static_cast<double>(config.hidden_width()));
   return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens);
 }
 

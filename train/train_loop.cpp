@@ -183,7 +183,8 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
         << ". Run the same command with --resume to go on." << std::endl;
     return false;
   }
-  say << "done: " << checkpoint.string() << ", peak memory " << peak_mib() << " MiB" << std::endl;
+  say << "done: " << checkpoint.string() << ", peak memory " << peak_mib(backend) << " MiB"
+      << std::endl;
   return true;
 }
 

@@ -11,6 +11,8 @@ class CpuBackend final : public Backend {
   // memory.cpp
   std::string description() const override;
   size_t memory_bytes() const override;
+  /// By the system's account: the program and its libraries are in it.
+  size_t peak_bytes() const override;
   void* allocate(size_t bytes) override;
   void release(void* data, size_t bytes) override;
   void upload(void* to, const void* host, size_t bytes) override;
@@ -22,7 +24,7 @@ class CpuBackend final : public Backend {
   void set_precision(Precision precision) override;
   void wait() override {}
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-            int64_t K, real alpha, real beta, const Addends& addends) override;
+            int64_t K, real alpha, real beta, const Epilogue& epilogue) override;
 
   // elementwise.cpp
   void add(real* y, const real* a, const real* b, int64_t n) override;

@@ -38,7 +38,7 @@ void CpuBackend::set_precision(Precision precision) {
 }
 
 void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                      int64_t K, real alpha, real beta, const Addends& addends) {
+                      int64_t K, real alpha, real beta, const Epilogue& epilogue) {
   constexpr int64_t kLargest = INT32_MAX;  // what BLAS counts with
   check(M <= kLargest && N <= kLargest && K <= kLargest, "a matrix product of ", M, " x ", N, " x ",
         K, " is larger than BLAS can count; use a smaller model");
@@ -49,19 +49,20 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
     // set_precision() has refused this where numbers are no floats.
     const auto floats = [](const real* x) { return reinterpret_cast<const float*>(x); };
     gemm_bf16(reinterpret_cast<float*>(c), floats(a), floats(b), ta, tb, M, N, K,
-              static_cast<float>(alpha), static_cast<float>(beta), floats(addends.bias),
-              floats(addends.residual));
+              static_cast<float>(alpha), static_cast<float>(beta), floats(epilogue.bias),
+              floats(epilogue.residual));
+    if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
     return;
   }
-  if (addends.bias || addends.residual) {
+  if (epilogue.bias || epilogue.residual) {
     // OpenBLAS passes over c once to multiply it by beta; with beta = 1 it does not, and this pass
     // takes that one's place.
     parallel_rows(M, N, [=](int64_t m) {
       real* const row = c + m * N;
       for (int64_t n = 0; n < N; ++n) {
         real sum = beta != 0 ? beta * row[n] : 0;
-        if (addends.bias) sum += addends.bias[n];
-        if (addends.residual) sum += addends.residual[m * N + n];
+        if (epilogue.bias) sum += epilogue.bias[n];
+        if (epilogue.residual) sum += epilogue.residual[m * N + n];
         row[n] = sum;
       }
     });
@@ -78,6 +79,7 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
     blas_gemm(ta, tb, rows, columns, K, alpha, a + (ta ? m : m * K), ta ? M : K,
               b + (tb ? n * K : n), tb ? K : N, beta, c + m * N + n, N);
   }
+  if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
 }
 
 }  // namespace farsight

@@ -1,6 +1,7 @@
 // The machine, and its memory.
 #include <omp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #include <algorithm>
@@ -43,6 +44,12 @@ size_t CpuBackend::memory_bytes() const {
   struct sysinfo info {};
   sysinfo(&info);
   return info.totalram * info.mem_unit;
+}
+
+size_t CpuBackend::peak_bytes() const {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) * 1024;
 }
 
 void* CpuBackend::allocate(size_t bytes) {

@@ -27,13 +27,13 @@ class CublasBackend final : public CudaBackend {
   std::string description() const override { return CudaBackend::description() + ", cuBLAS"; }
 
   void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-            int64_t K, real alpha, real beta, const Addends& addends) override {
-    if (M * N * K == 0 || ((addends.bias || addends.residual) && beta != 0))
-      return CudaBackend::gemm(c, a, b, ta, tb, M, N, K, alpha, beta, addends);
+            int64_t K, real alpha, real beta, const Epilogue& epilogue) override {
+    if (M * N * K == 0 || ((epilogue.bias || epilogue.residual) && beta != 0))
+      return CudaBackend::gemm(c, a, b, ta, tb, M, N, K, alpha, beta, epilogue);
     count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
-    if (addends.bias || addends.residual) {
-      addends.bias ? broadcast_rows(c, addends.bias, M, N) : fill(c, 0, M * N);
-      if (addends.residual) accumulate(c, addends.residual, 1, M * N);
+    if (epilogue.bias || epilogue.residual) {
+      epilogue.bias ? broadcast_rows(c, epilogue.bias, M, N) : fill(c, 0, M * N);
+      if (epilogue.residual) accumulate(c, epilogue.residual, 1, M * N);
       beta = 1;
     }
     const cublasComputeType_t compute =
@@ -45,6 +45,7 @@ class CublasBackend final : public CudaBackend {
                             b, CUDA_R_32F, static_cast<int>(tb ? K : N), a, CUDA_R_32F,
                             static_cast<int>(ta ? M : K), &beta, c, CUDA_R_32F, static_cast<int>(N),
                             compute, CUBLAS_GEMM_DEFAULT));
+    if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
   }
 
  private:

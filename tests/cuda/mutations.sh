@@ -54,6 +54,8 @@ plant attention_bf16.cuh 's/mixed\[d\]\[2 \* r\] \*= shrink;//' attention
 plant attention_backward_fp32.cuh 's/(ds\[r\]\[c\] - delta)/ds[r][c]/' attention_backward
 plant attention_backward_bf16.cuh 's/(ds\[n\]\[e\] - delta\[r\])/ds[n][e]/' attention_backward
 plant fragments.cuh 's/lane % 8 + lane \/ 16 \* 8\]\[k/lane % 16][k/' gemm
+plant gemm.h 's/kind == Map::kGelu/kind != Map::kGelu/' gemm
+plant gemm.cu '/epilogue.gelu\[i\] = gelu_of/d' gemm
 plant optimizer.cu 's/(1 - beta2) \* gradient \* gradient/(1 - beta2) * gradient/' optimizer
 plant loss.cu 's/v == target ? 1 : 0/0/' loss
 plant rows.cu 's/id \/ kWarp == owned/id \/ kWarp <= owned/' rows

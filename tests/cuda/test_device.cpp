@@ -90,6 +90,9 @@ TEST_CASE("cuda: memory that runs out while running") {
   const Restored restored;
   emulator::options().memory = emulator::allocated_bytes() + 1000;
   CudaBackend device;
+  { const Tensor small({10}, device); }
+  device.pool().trim();
+  CHECK(device.peak_bytes() == 10 * sizeof(real));  // of the device's memory, not the host's
   const std::string error = error_of([&] { Tensor::full({1000}, 1, device); });
   CHECK(contains(error, "out of device memory: 0 MiB more were asked for, 0 MiB are free"));
 }

@@ -128,18 +128,22 @@ TEST_CASE("cuda: products that are split along the inner dimension, and large ti
   }
 }
 
-TEST_CASE("cuda: a product adds a bias and a residual, split or not, aligned or not") {
+TEST_CASE(
+    "cuda: a product adds a bias and a residual and makes GELU, split or not, aligned or not") {
   Backend& device = open_backend("cuda");
+  const Map kind = GENERATE(Map::kGelu, Map::kGeluTanh);
   for (const auto& [M, N, K] : {Size{33, 40, 20}, {65, 31, 9}, {40, 24, 1100}}) {
     const auto product = [&, M = M, N = N, K = K](Backend& backend) {
       const Tensor a = numbers({M * K}, 1, backend), b = numbers({N * K}, 2, backend);
       const Tensor bias = numbers({N}, 3, backend), residual = numbers({M * N}, 4, backend);
-      const Tensor c = numbers({M * N}, 5, backend);
+      const Tensor c = numbers({M * N}, 5, backend), gelu({M * N}, backend);
       backend.gemm(c.data(), a.data(), b.data(), false, true, M, N, K, 1, real(0.5),
-                   {bias.data(), residual.data()});
-      return c.to_vector();
+                   {bias.data(), residual.data(), gelu.data(), kind});
+      return std::pair(c.to_vector(), gelu.to_vector());
     };
-    CHECK(difference(product(device), product(cpu_backend())) < kRounding);
+    const auto got = product(device), expected = product(cpu_backend());
+    CHECK(difference(got.first, expected.first) < kRounding);
+    CHECK(difference(got.second, expected.second) < kRounding);
   }
 }
 
