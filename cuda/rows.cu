@@ -14,11 +14,13 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 
-/// y (N, C): every row = b (C). A thread per element.
+/// y (N, C): every row = b (C). A thread per column and some of the rows.
 __global__ void __launch_bounds__(kThreads)
-    repeat_rows(real* y, const real* b, int64_t n, int64_t C) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i < n) y[i] = b[i % C];
+    repeat_rows(real* y, const real* b, int64_t N, int64_t C) {
+  const int64_t c = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (c >= C) return;
+  const real value = b[c];
+  for (int64_t n = blockIdx.y; n < N; n += gridDim.y) y[n * C + c] = value;
 }
 
 constexpr int64_t kStrip = 128;  // rows that a block adds up
@@ -90,7 +92,8 @@ __global__ void __launch_bounds__(kThreads)
 
 void CudaBackend::broadcast_rows(real* y, const real* b, int64_t N, int64_t C) {
   if (N * C == 0) return;
-  queue_.start(repeat_rows, grid_x(N * C, kThreads), kThreads, 0, y, b, N * C, C);
+  queue_.start(repeat_rows, dim3(grid_x(C, kThreads), grid_yz(std::min<int64_t>(N, 65535))),
+               kThreads, 0, y, b, N, C);
 }
 
 void CudaBackend::broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) {
