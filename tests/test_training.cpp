@@ -47,7 +47,7 @@ TEST_CASE("a dense bias and what its gradient needs count as memory of a trainin
   Config config = small_run("fire");
   config.model.length = 256;
   const auto estimate = [](const Config& c) {
-    return training_bytes(c, *position_of(c.model, cpu_backend()));
+    return training_bytes(c, *position_of(c.model, cpu_backend()), cpu_backend());
   };
   Config without = config;
   without.model.position = "none";

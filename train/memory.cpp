@@ -50,9 +50,10 @@ double bias_bytes(const PositionScheme& scheme, int64_t length) {
   return sizeof(real) * scheme.bias_elements({0, length});
 }
 
-double training_bytes(const Config& config, const PositionScheme& scheme) {
-  // Seven numbers per parameter: value, gradient, two moments, and three copies while a checkpoint
-  // is saved.
+double training_bytes(const Config& config, const PositionScheme& scheme, const Backend& backend) {
+  // Numbers per parameter: value, gradient, two moments, and on the CPU the three copies that are
+  // made while a checkpoint is saved.
+  const double numbers = &backend == &cpu_backend() ? 7 : 4;
   const double tokens =
       static_cast<double>(config.batch) * static_cast<double>(config.model.length);
   const ModelConfig& model = config.model;
@@ -63,7 +64,7 @@ double training_bytes(const Config& config, const PositionScheme& scheme) {
   else if (config.dropout > 0)  // the two branches as they come out, before and after
     activations += static_cast<double>(model.blocks) * 4 * residual_bytes(model, tokens);
   const double bias = scheme.bias_elements({.end = model.length, .training = Stream{}});
-  return sizeof(real) * (7 * matrix_elements(model) + bias) + activations;
+  return sizeof(real) * (numbers * matrix_elements(model) + bias) + activations;
 }
 
 void require_memory(double bytes, const Backend& backend, const std::string& job) {

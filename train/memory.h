@@ -8,8 +8,9 @@
 
 namespace farsight {
 
-/// Bytes that a training run needs with its positional scheme, beside what the system takes.
-double training_bytes(const Config& config, const PositionScheme& scheme);
+/// Bytes of the backend's memory that a training run needs with its positional scheme, beside what
+/// the system takes.
+double training_bytes(const Config& config, const PositionScheme& scheme, const Backend& backend);
 
 /// Bytes of a forward and backward pass over `tokens` tokens through a model that is there.
 double backward_bytes(const ModelConfig& config, double tokens);

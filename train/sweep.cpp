@@ -91,7 +91,7 @@ void check_run(const SweepRun& run, const SweepOptions& options,
         forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(*scheme, length),
         backend, concat("an evaluation at length ", length));
   }
-  require_memory(training_bytes(run.config, *scheme), backend, "its training");
+  require_memory(training_bytes(run.config, *scheme, backend), backend, "its training");
   check_folder(run, train_text);
 }
 

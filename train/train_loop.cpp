@@ -78,7 +78,7 @@ void print_start(Trainer& trainer, const Backend& backend, const TokenSource& tr
   say << "\nrun      " << c.steps << " steps of " << c.batch * c.accumulate << " x " << m.length
       << " tokens, " << short_number(c.steps * c.batch * c.accumulate * m.length)
       << " in all, into " << c.out << "\ndevice   " << backend.description() << "\nmemory   about "
-      << mib(training_bytes(c, trainer.model().position())) << " MiB\n";
+      << mib(training_bytes(c, trainer.model().position(), backend)) << " MiB\n";
 }
 
 }  // namespace
@@ -101,7 +101,8 @@ bool train(const Config& config, const TokenSource& train, const TokenSource* va
   }
   Config sized = config;
   sized.model.vocabulary = train.vocabulary;
-  require_memory(training_bytes(sized, *position_of(sized.model, backend)), backend, "this run");
+  require_memory(training_bytes(sized, *position_of(sized.model, backend), backend), backend,
+                 "this run");
 
   Trainer trainer(config, train, backend);
   std::vector<std::string> changes;
