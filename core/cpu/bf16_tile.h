@@ -80,8 +80,8 @@ FARSIGHT_BF16 inline void pack_lanes(uint32_t* panel, int64_t panel_size, const 
       for (int64_t lane = 0; lane < kLanes; ++lane) {
         const float* const from = x + lane * stride + k;
         pairs[lane] = lane < lanes ? load_pairs(from, K - k) : _mm512_setzero_si512();
-        _mm_prefetch(from + 4 * kLanes, _MM_HINT_T0);  // two steps ahead; harmless past the end
-        _mm_prefetch(from + 5 * kLanes, _MM_HINT_T0);
+        _mm_prefetch(from + kLanes * stride, _MM_HINT_T1);  // of the panel after this one
+        _mm_prefetch(from + kLanes * stride + kLanes, _MM_HINT_T1);
       }
       transpose(pairs);
       const int64_t count = std::min(kLanes, (K - k + 1) / 2);
