@@ -14,8 +14,9 @@ void CpuBackend::cross_entropy(real* loss, real* lse, real* correct, const real*
   parallel_rows(N, V, [=](int64_t n) {
     const real* row = logits + n * V;
     real largest = row[0];
+    // Not std::max: gcc would leave its references as they are, and the loop with them.
 #pragma omp simd reduction(max : largest)
-    for (int64_t v = 0; v < V; ++v) largest = std::max(largest, row[v]);
+    for (int64_t v = 0; v < V; ++v) largest = row[v] > largest ? row[v] : largest;
     real total = 0;
 #pragma omp simd reduction(+ : total)
     for (int64_t v = 0; v < V; ++v) total += exp_fast(row[v] - largest);
