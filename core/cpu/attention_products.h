@@ -149,33 +149,17 @@ struct Bf16Products {
   static void add_to_queries(float* y, const Tile& tile, const float* weights, const uint32_t* x,
                              int64_t D, float scale) {
     alignas(64) uint32_t packed[kTileK * kTileQ / 2];
-    const int64_t size = panel(tile.keys);
-    pack_rows(packed, size, weights, kTileQ, tile.queries, tile.keys);
-    for (int64_t column = 0; column < tile.queries; column += kTileRows) {
-      const int64_t count = std::min(kTileRows, tile.queries - column);
-      const Range rows = tile.rows({column, column + count});
-      if (rows.empty()) continue;
-      const int64_t before = rows.begin / 2 * kLanes;
-      multiply_strip({y + column * D, D, scale, 1, nullptr, nullptr, false},
-                     lane(packed, column, size) + before, x + before, panel(kTileK),
-                     panel(rows.end) - before, count, D);
-    }
+    pack_rows(packed, panel(tile.keys), weights, kTileQ, tile.queries, tile.keys);
+    add_strips(y, tile.queries, packed, panel(tile.keys), x, panel(kTileK), D, scale,
+               [&](Range columns) { return tile.rows(columns); });
   }
 
   static void add_to_keys(float* y, const Tile& tile, const float* weights, const uint32_t* x,
                           int64_t D, float scale) {
     alignas(64) uint32_t packed[kTileK * kTileQ / 2];
-    const int64_t size = panel(tile.queries);
-    pack_lanes(packed, size, weights, kTileQ, tile.keys, tile.queries);
-    for (int64_t row = 0; row < tile.keys; row += kTileRows) {
-      const int64_t count = std::min(kTileRows, tile.keys - row);
-      const Range columns = tile.columns({row, row + count});
-      if (columns.empty()) continue;
-      const int64_t before = columns.begin / 2 * kLanes;
-      multiply_strip({y + row * D, D, scale, 1, nullptr, nullptr, false},
-                     lane(packed, row, size) + before, x + before, panel(kTileQ),
-                     panel(columns.end) - before, count, D);
-    }
+    pack_lanes(packed, panel(tile.queries), weights, kTileQ, tile.keys, tile.queries);
+    add_strips(y, tile.keys, packed, panel(tile.queries), x, panel(kTileQ), D, scale,
+               [&](Range rows) { return tile.columns(rows); });
   }
 
  private:
@@ -184,6 +168,21 @@ struct Bf16Products {
   /// Where a lane begins.
   static const uint32_t* lane(const uint32_t* packed, int64_t lane, int64_t panel_size) {
     return packed + lane / kLanes * panel_size + lane % kLanes;
+  }
+  /// y[lane] += scale * the sum of weights times x over what some of the strip's lanes see.
+  template <class Seen>
+  static void add_strips(float* y, int64_t lanes, const uint32_t* weights, int64_t weight_panel,
+                         const uint32_t* x, int64_t x_panel, int64_t D, float scale,
+                         const Seen& seen_by) {
+    for (int64_t first = 0; first < lanes; first += kTileRows) {
+      const int64_t count = std::min(kTileRows, lanes - first);
+      const Range seen = seen_by(Range{first, first + count});
+      if (seen.empty()) continue;
+      const int64_t before = seen.begin / 2 * kLanes;
+      multiply_strip({y + first * D, D, scale, 1, nullptr, nullptr, false},
+                     lane(weights, first, weight_panel) + before, x + before, x_panel,
+                     panel(seen.end) - before, count, D);
+    }
   }
   /// Up to kTileRows rows and any number of columns; `words` of each panel of b count.
   FARSIGHT_BF16 static void multiply_strip(TileResult result, const uint32_t* a, const uint32_t* b,
