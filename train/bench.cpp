@@ -87,7 +87,7 @@ StepBench bench_steps(const BenchOptions& options) {
     config.model.vocabulary = vocabulary;
     model.emplace(config.model, config.seed, backend);
   }
-  const auto step = [&](int64_t index) {
+  const auto step = [&, T = T, B = B](int64_t index) {
     std::vector<int32_t> tokens(B * T), targets(B * T);
     random.read(index * B * T, tokens);
     random.read(index * B * T + 1, targets);

@@ -194,15 +194,16 @@ void gemm_bf16(float* c, const float* a, const float* b, bool ta, bool tb, int64
       for (int64_t m0 = 0; m0 < M; m0 += kSlab) {
         a_slab.lanes = std::min(kSlab, M - m0);
         pack(a_slab, left, m0, k0);
-        const auto [high, wide] = block_size(a_slab.lanes, b_slab.lanes, omp_get_num_threads());
-        const int64_t across = divide_up(b_slab.lanes, wide);
-        const int64_t count = divide_up(a_slab.lanes, high) * across;
+        const BlockSize size = block_size(a_slab.lanes, b_slab.lanes, omp_get_num_threads());
+        const int64_t across = divide_up(b_slab.lanes, size.wide);
+        const int64_t count = divide_up(a_slab.lanes, size.high) * across;
 #pragma omp for schedule(static)
         for (int64_t block = 0; block < count; ++block) {
-          const int64_t m = block / across * high, n = block % across * wide;
+          const int64_t m = block / across * size.high, n = block % across * size.wide;
           const TileResult to = part(result, m0 + m, n0 + n);
           multiply_block(k0 == 0 ? to : sum_on(to), a_slab, b_slab, m, n,
-                         std::min(high, a_slab.lanes - m), std::min(wide, b_slab.lanes - n));
+                         std::min(size.high, a_slab.lanes - m),
+                         std::min(size.wide, b_slab.lanes - n));
         }
       }
     }
