@@ -32,16 +32,16 @@ inline void gather(real* to, const real* from, int64_t n, int64_t stride, int64_
 /// out (4, 4), rows `out_stride` apart = x (4, 4) transposed, rows `stride` apart.
 inline void transpose_four(real* out, int64_t out_stride, const real* x, int64_t stride) {
   using V = Vector<4>;
-  const auto row = [=](int64_t i) { return *reinterpret_cast<const V*>(x + i * stride); };
+  const auto row = [=](int64_t i) { return load_vector<4>(x + i * stride); };
   const V low01 = __builtin_shufflevector(row(0), row(1), 0, 4, 1, 5);
   const V high01 = __builtin_shufflevector(row(0), row(1), 2, 6, 3, 7);
   const V low23 = __builtin_shufflevector(row(2), row(3), 0, 4, 1, 5);
   const V high23 = __builtin_shufflevector(row(2), row(3), 2, 6, 3, 7);
-  const auto to = [=](int64_t i) -> V& { return *reinterpret_cast<V*>(out + i * out_stride); };
-  to(0) = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
-  to(1) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-  to(2) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-  to(3) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+  const auto store = [=](int64_t i, const V& y) { store_vector<4>(out + i * out_stride, y); };
+  store(0, __builtin_shufflevector(low01, low23, 0, 1, 4, 5));
+  store(1, __builtin_shufflevector(low01, low23, 2, 3, 6, 7));
+  store(2, __builtin_shufflevector(high01, high23, 0, 1, 4, 5));
+  store(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
 }
 
 struct Fp32Products {

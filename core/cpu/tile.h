@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "core/real.h"
 
@@ -19,12 +20,22 @@ inline constexpr int kVector = kVectorBytes / sizeof(real);  // lanes of a vecto
 
 template <int lanes>
 struct VectorOf {
-  typedef real type
-      __attribute__((vector_size(lanes * sizeof(real)), aligned(sizeof(real)), may_alias));
+  typedef real type __attribute__((vector_size(lanes * sizeof(real))));
 };
-/// So many neighbours anywhere in memory.
 template <int lanes>
 using Vector = typename VectorOf<lanes>::type;
+
+/// So many neighbours, from and to anywhere in memory.
+template <int lanes>
+inline Vector<lanes> load_vector(const real* from) {
+  Vector<lanes> x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
+template <int lanes>
+inline void store_vector(real* to, const Vector<lanes>& x) {
+  std::memcpy(to, &x, sizeof x);
+}
 
 namespace tile_detail {
 
@@ -37,7 +48,7 @@ inline void multiply(real* c, int64_t ldc, const real* a, int64_t lda, const rea
   V sum[rows][vectors] = {};
   for (int64_t k = 0; k < K; ++k) {
     V from_b[vectors];
-    for (int j = 0; j < vectors; ++j) from_b[j] = *reinterpret_cast<const V*>(b + j * lanes);
+    for (int j = 0; j < vectors; ++j) from_b[j] = load_vector<lanes>(b + j * lanes);
     for (int r = 0; r < rows; ++r) {
       const real from_a = along_k ? a[r * lda + k] : a[k * lda + r];
       for (int j = 0; j < vectors; ++j) sum[r][j] += from_a * from_b[j];
@@ -46,8 +57,10 @@ inline void multiply(real* c, int64_t ldc, const real* a, int64_t lda, const rea
   }
   for (int r = 0; r < rows; ++r) {
     for (int j = 0; j < vectors; ++j) {
-      V& to = *reinterpret_cast<V*>(c + r * ldc + j * lanes);
-      to = add ? to + alpha * sum[r][j] : alpha * sum[r][j];
+      real* const to = c + r * ldc + j * lanes;
+      V x = alpha * sum[r][j];
+      if constexpr (add) x += load_vector<lanes>(to);
+      store_vector<lanes>(to, x);
     }
   }
 }
