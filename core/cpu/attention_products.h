@@ -12,12 +12,12 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/backend.h"
 #include "core/cpu/attention_tile.h"
 #include "core/cpu/tile.h"
 #if defined(__x86_64__)
 #include "core/cpu/bf16_tile.h"
 #endif
-#include "core/backend.h"
 
 namespace farsight {
 
@@ -44,6 +44,8 @@ inline void transpose_four(real* out, int64_t out_stride, const real* x, int64_t
   store(3, __builtin_shufflevector(high01, high23, 2, 3, 6, 7));
 }
 
+/// Operands as they are; queries stand as columns, so that scores come out a vector of queries at a
+/// time.
 struct Fp32Products {
   using Packed = real;
 

@@ -4,8 +4,11 @@
 // * A tile of c, 8 x 32, stays in registers while kDepth numbers of k go by: 8 x 2 vectors of sums
 //   need 8 + 2 loads for 16 vdpbf16ps. Both panels of b, 2 x 16 x 384 numbers, take 24 KiB and are
 //   used for all rows of the block, a panel of a 12 KiB: the first-level cache holds them.
-// * A block of c, kBlockRows x kBlockColumns, is one thread's piece of work: its panels of a and b
-//   over kDepth are 192 KiB each, and it itself 256 KiB, within the second-level cache.
+// * A block of c, at most kBlockRows x kBlockColumns and as large as the others, is one thread's
+// piece
+//   of work: its panels of a and b over kDepth are 192 KiB each, and it itself 256 KiB, within the
+//   second-level cache. Rows of c that are a power of 2 apart crowd each other out of it: a tile's
+//   are asked for while its sums are made.
 // * A slab, up to kSlab in each of M, N and K, is packed by all threads together before they work
 //   through its blocks: 8 MiB for each of a and b, in the third-level cache.
 //
