@@ -28,7 +28,7 @@ Tensor gelu(const Tensor& x);
 /// GELU's approximation x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))).
 Tensor gelu_tanh(const Tensor& x);
 
-/// gelu(linear(x, weight, bias)), or gelu_tanh(…), in one pass.
+/// gelu(linear(x, weight, bias)), or gelu_tanh(…), as one kernel where the backend has one.
 Tensor gelu_of_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, bool tanh);
 
 /// max(x, 0).

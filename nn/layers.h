@@ -27,7 +27,7 @@ class Linear : public Module {
   /// Weights start normal with the given deviation, the bias at 0.
   Linear(int64_t in, int64_t out, double deviation, Backend& backend);
   Tensor operator()(const Tensor& x) const { return linear(x, weight_, bias_); }
-  /// gelu(y) or gelu_tanh(y), in one pass.
+  /// gelu(y) or gelu_tanh(y).
   Tensor gelu_of(const Tensor& x, bool tanh) const {
     return gelu_of_linear(x, weight_, bias_, tanh);
   }
