@@ -60,6 +60,7 @@ plant optimizer.cu 's/(1 - beta2) \* gradient \* gradient/(1 - beta2) * gradient
 plant loss.cu 's/v == target ? 1 : 0/0/' loss
 plant rows.cu 's/id \/ kWarp == owned/id \/ kWarp <= owned/' rows
 plant cache.cu 's/(first + t) % capacity/t % capacity/' cache
+plant cache.cu 's/sum += share \* part\[1\]/sum += part[1]/' cache
 plant rotation.cu 's/direction \* table/table/' rotation
 # Sums whose order is left to chance.
 plant attention_backward_fp32.cuh 's/sums\[distance\] += sum;/atomicAdd(\&sums[distance % 7], sum);/' attention_backward
