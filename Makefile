@@ -65,18 +65,19 @@ DERIVATIVES := tests/main.cpp tests/op_cases.cpp $(wildcard tests/gradcheck*.cpp
 TESTS := $(filter-out tests/gradcheck%,$(wildcard tests/*.cpp)) \
          $(filter-out train/main.cpp,$(PROGRAM))
 
-# The CUDA backend, where there is a toolkit: kernels for all architectures from 7.5 to 10.0 that it
+# The CUDA backend, where there is a toolkit: kernels for all architectures from 7.5 to 12.0 that it
 # knows, or for SM="80 90". CUBLAS=1 builds in cuBLAS, as a yardstick for `bench --device cublas`.
 NVCC := $(firstword $(wildcard $(CUDA_HOME:%=%/bin/nvcc)) $(shell command -v nvcc 2>/dev/null) \
                     $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_SOURCES := $(wildcard cuda/*.cu)
 ifneq ($(NVCC),)
 CUDA_PATH := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
-SM ?= $(filter 75 80 86 89 90 100,$(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch)))
+SM ?= $(filter 75 80 86 89 90 100 120,$(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch)))
 NVCC_FLAGS := -std=c++17 -O3 -lineinfo --expt-relaxed-constexpr -Werror all-warnings \
               -Xcompiler -Wall,-Wextra -I. \
               $(foreach sm,$(SM),-gencode arch=compute_$(sm),code=sm_$(sm)) \
-              -gencode arch=compute_$(lastword $(SM)),code=compute_$(lastword $(SM))
+              $(foreach sm,$(or $(lastword $(filter-out 120,$(SM))),$(SM)),\
+                -gencode arch=compute_$(sm),code=compute_$(sm))
 ifneq ($(CUBLAS),)
 CUDA_SOURCES += cuda/cublas/cublas.cu
 CUBLAS_LIBS = -L$(CUDA_PATH)/lib64 -Wl,-rpath,$(CUDA_PATH)/lib64 -lcublas

@@ -66,14 +66,15 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Bias& 
   const AttentionSizes sizes = sizes_of(q, k, windows);
   const int64_t H = sizes.H, Tq = sizes.Tq, Tk = sizes.Tk;
   Tensor y(q.shape(), q.backend()), lse({sizes.B, H, Tq}, q.backend());
-  q.backend().attention(y.data(), lse.data(), q.data(), k.data(), v.data(),
+  q.backend().attention(y.data(), lse.data(), q.operand(), k.operand(), v.operand(),
                         view_of(bias, H, Tq, Tk), sizes);
   count_products(sizes, windows, 2, q.backend());
   // `windows` is captured to keep alive the memory that `sizes` points into.
   kAttention.record({q, k, v, bias.values}, y, [=, windows = windows] {
-    y.backend().attention_backward(q.grad(), k.grad(), v.grad(), y.grad(), y.data(), lse.data(),
-                                   q.data(), k.data(), v.data(), view_of(bias, H, Tq, Tk, true),
-                                   sizes);
+    // In this order the backend makes them, should two be one.
+    const GradientSum dk = k.grad_sum(), dv = v.grad_sum(), dq = q.grad_sum();
+    y.backend().attention_backward(dq, dk, dv, y.grad(), y.data(), lse.data(), q.operand(),
+                                   k.operand(), v.operand(), view_of(bias, H, Tq, Tk, true), sizes);
     count_products(sizes, windows, 5, y.backend());
   });
   return y;

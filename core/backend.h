@@ -1,8 +1,9 @@
 // The kernels that a device has to provide, on raw pointers to its own memory.
 //
 // Conventions: outputs first, then inputs, then sizes. A kernel without a suffix overwrites its
-// outputs; `*_backward` ADDS to its outputs, and a null output means "not wanted". All matrices are
-// row-major. Sizes are named by letters throughout:
+// outputs; `*_backward` ADDS to its outputs (but to a GradientSum only if something is there), and
+// a null output means "not wanted". All matrices are row-major. Sizes are named by letters
+// throughout:
 //   B sequences, T tokens of each (Tq queries, Tk keys), C width, H heads, D = C / H,
 //   V vocabulary, N = rows of a row-wise kernel (usually B * T), n = plain number of elements.
 // One thread issues kernels; a kernel may use as many as it likes. Same inputs and same number of
@@ -21,6 +22,7 @@
 namespace farsight {
 
 class Backend;
+class Buffer;
 
 /// Free lists of a backend's memory by exact size.
 class Pool {
@@ -28,8 +30,8 @@ class Pool {
   explicit Pool(Backend& backend) : backend_(backend) {}
   void* take(size_t bytes);
   void give_back(void* data, size_t bytes) noexcept;
-  /// Returns what nobody uses to the system.
-  void trim();
+  /// Returns what nobody uses to the system, pieces of `least` bytes and more.
+  void trim(size_t least = 0);
   /// Bytes taken from the system so far and not returned; those of them that nobody uses.
   size_t held_bytes() const { return held_bytes_; }
   /// The most that it has held.
@@ -76,6 +78,22 @@ struct HeadCache {
   int64_t capacity;
 };
 
+/// An operand of a matrix product: its elements, and where a backend that rounds them may keep what
+/// it makes, for the next product of the same elements. Null = they are in one product only.
+struct Operand {
+  Operand(const real* elements, Buffer* copy = nullptr) : data(elements), rounded(copy) {}
+  const real* data;
+  Buffer* rounded;  // empty, or filled by an earlier product
+};
+
+/// Where a kernel puts its share of a gradient: to = beta * to + share. beta is 1, or 0 for the
+/// first share, which takes no notice of what was there.
+struct GradientSum {
+  real* to = nullptr;  // null = not wanted
+  real beta = 1;
+  explicit operator bool() const { return to != nullptr; }
+};
+
 /// What a matrix product does with its result c (M, N) while it has it at hand, each where it is
 /// not null.
 struct Epilogue {
@@ -107,6 +125,8 @@ class Backend {
   virtual size_t memory_bytes() const = 0;
   /// The most of that memory that this process has held.
   virtual size_t peak_bytes() const { return pool_.peak_bytes(); }
+  /// How many numbers an op may take as working memory in order to go on in few large steps.
+  virtual int64_t workspace() const = 0;
   /// From now on; fp32 before. Throws Error if the device cannot.
   virtual void set_precision(Precision precision) = 0;
   /// Returns when everything that was asked for is done.
@@ -128,8 +148,8 @@ class Backend {
   // Matrix product -----------------------------------------------------------------------------
   /// c (M, N) = alpha * op(a) op(b) + beta * c, with the epilogue; op(a) (M, K), op(b) (K, N); `ta`
   /// says that a is stored (K, M), `tb` that b is stored (N, K). Dense rows.
-  virtual void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                    int64_t K, real alpha, real beta, const Epilogue& epilogue = {}) = 0;
+  virtual void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M,
+                    int64_t N, int64_t K, real alpha, real beta, const Epilogue& epilogue = {}) = 0;
 
   // Elementwise --------------------------------------------------------------------------------
   virtual void add(real* y, const real* a, const real* b, int64_t n) = 0;
@@ -142,7 +162,8 @@ class Backend {
   /// y += s[0]
   virtual void accumulate_scalar(real* y, const real* s, int64_t n) = 0;
   virtual void map(Map kind, real* y, const real* x, int64_t n) = 0;
-  virtual void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) = 0;
+  /// `dx.to` may be dy itself if dx.beta is 0.
+  virtual void map_backward(Map kind, GradientSum dx, const real* dy, const real* x, int64_t n) = 0;
   /// y = x / (1 - p) where the stream's number is >= p, else 0.
   virtual void dropout(real* y, const real* x, real p, Stream stream, int64_t n) = 0;
   virtual void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) = 0;
@@ -169,15 +190,17 @@ class Backend {
   /// (T, D / 2, 2) holds the cosine and sine of each, times a factor if pairs are scaled too.
   virtual void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B,
                       int64_t T, int64_t H, int64_t D) = 0;
-  virtual void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout,
+  virtual void rotate_backward(GradientSum dx, const real* dy, const real* table, PairLayout layout,
                                int64_t B, int64_t T, int64_t H, int64_t D) = 0;
   /// y = softmax(scale * q kᵀ + bias) v over the keys that each query sees; q, y (B, Tq, H, D);
   /// k, v (B, Tk, H, D); lse (B, H, Tq) = log of each row's softmax denominator.
-  virtual void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+  virtual void attention(real* y, real* lse, const Operand& q, const Operand& k, const Operand& v,
                          const BiasView& bias, const AttentionSizes& sizes) = 0;
-  virtual void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
-                                  const real* lse, const real* q, const real* k, const real* v,
-                                  const BiasView& bias, const AttentionSizes& sizes) = 0;
+  /// dk and dv are made before dq.
+  virtual void attention_backward(GradientSum dq, GradientSum dk, GradientSum dv, const Operand& dy,
+                                  const real* y, const real* lse, const Operand& q,
+                                  const Operand& k, const Operand& v, const BiasView& bias,
+                                  const AttentionSizes& sizes) = 0;
   /// mass (H, Tk): the probability that goes to the key d positions before its query, and entropy
   /// (H) of the probabilities in nats; both summed over sequences and over queries `first` and
   /// later. lse as attention() leaves it.

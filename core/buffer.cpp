@@ -50,8 +50,9 @@ size_t Pool::idle_bytes() const {
   return total;
 }
 
-void Pool::trim() {
-  for (auto& [bytes, free] : free_) {
+void Pool::trim(size_t least) {
+  for (auto at = free_.lower_bound(least); at != free_.end(); ++at) {
+    auto& [bytes, free] = *at;
     for (void* data : free) backend_.release(data, bytes);
     held_bytes_ -= bytes * free.size();
     free.clear();

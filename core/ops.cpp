@@ -8,7 +8,15 @@ namespace {
 
 /// How the gradient of an elementwise function goes back.
 auto backward_of(Map kind, const Tensor& x, const Tensor& y) {
-  return [=] { x.backend().map_backward(kind, x.grad(), y.grad(), x.data(), x.size()); };
+  return [=] {
+    Backend& backend = x.backend();
+    if (x.has_grad()) {
+      backend.map_backward(kind, {x.grad()}, y.grad(), x.data(), x.size());
+    } else {
+      y.release_grad_to(x);
+      backend.map_backward(kind, {x.grad(), 0}, x.grad(), x.data(), x.size());
+    }
+  };
 }
 
 /// The outline of every elementwise function of one argument.
@@ -76,16 +84,17 @@ Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const 
   Tensor y(shape, x.backend());
   if (gelu) *gelu = Tape::current() ? Tensor(shape, x.backend()) : y;
   x.backend().gemm(
-      y.data(), x.data(), weight.data(), false, true, N, M, K, 1, 0,
+      y.data(), x.operand(), weight.data(), false, true, N, M, K, 1, 0,
       {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr,
        gelu ? gelu->data() : nullptr, kind});
   kLinear.record({x, weight, bias, residual}, y, [=] {
     Backend& backend = y.backend();
-    real beta;
-    if (real* const dx = x.grad_or_fresh(beta))
-      backend.gemm(dx, y.grad(), weight.data(), false, false, N, K, M, 1, beta);
-    if (real* const dweight = weight.grad_or_fresh(beta))
-      backend.gemm(dweight, y.grad(), x.data(), true, false, M, K, N, 1, beta);
+    Buffer rounded;
+    const Operand dy(y.grad(), &rounded);
+    if (const GradientSum dx = x.grad_sum())
+      backend.gemm(dx.to, dy, weight.data(), false, false, N, K, M, 1, dx.beta);
+    if (const GradientSum dweight = weight.grad_sum())
+      backend.gemm(dweight.to, dy, x.operand(), true, false, M, K, N, 1, dweight.beta);
     if (bias.defined() && bias.grad()) backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
     if (residual.defined()) y.release_grad_to(residual);
   });
@@ -198,12 +207,18 @@ Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout) {
   Tensor y(x.shape(), x.backend());
   x.backend().rotate(y.data(), x.data(), table.data(), layout, B, T, H, D);
   kRotate.record({x}, y, [=] {
-    x.backend().rotate_backward(x.grad(), y.grad(), table.data(), layout, B, T, H, D);
+    x.backend().rotate_backward(x.grad_sum(), y.grad(), table.data(), layout, B, T, H, D);
   });
   return y;
 }
 
 const Op kCrossEntropy("cross_entropy");
+
+int64_t logit_rows(int64_t N, int64_t V, int64_t chunk) {
+  constexpr int64_t kTile = 128;  // of the largest products
+  const int64_t rows = std::max<int64_t>(1, chunk / V);
+  return std::min(N, rows > kTile ? rows / kTile * kTile : rows);
+}
 
 Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, Tensor* correct,
                      int64_t chunk) {
@@ -213,36 +228,38 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   const int64_t N = x.shape()[0], C = x.shape()[1], V = weight.shape()[0];
   kCrossEntropy.require(targets.size() == N, targets.size(), " targets for ", N, " rows");
   Backend& backend = x.backend();
-  const int64_t rows = std::min(N, std::max<int64_t>(1, chunk / V));
+  const int64_t rows = logit_rows(N, V, chunk > 0 ? chunk : backend.workspace());
   Tensor loss({N}, backend), lse({N}, backend), logits({rows, V}, backend);
   if (correct) *correct = Tensor({N}, backend);
 
-  const auto compute_logits = [=](int64_t first, int64_t count) {
-    x.backend().gemm(logits.data(), x.data() + first * C, weight.data(), false, true, count, V, C,
-                     1, 0);
+  const auto compute_logits = [=](const Operand& x_rows, const Operand& w, int64_t count) {
+    x.backend().gemm(logits.data(), x_rows, w, false, true, count, V, C, 1, 0);
   };
+  Buffer rounded_weight;
+  const Operand w(weight.data(), &rounded_weight);
   for (int64_t first = 0; first < N; first += rows) {
     const int64_t count = std::min(rows, N - first);
-    compute_logits(first, count);
+    compute_logits(x.data() + first * C, w, count);
     backend.cross_entropy(loss.data() + first, lse.data() + first,
                           correct ? correct->data() + first : nullptr, logits.data(),
                           targets.data() + first, count, V);
   }
   kCrossEntropy.record({x, weight}, loss, [=] {
     Backend& backend = x.backend();
-    real beta;
-    real* const dx = x.grad_or_fresh(beta);
+    Buffer rounded_weight;
+    const Operand w(weight.data(), &rounded_weight);
+    const GradientSum dx = x.grad_sum();
     for (int64_t first = 0; first < N; first += rows) {
       const int64_t count = std::min(rows, N - first);
-      if (rows < N) compute_logits(first, count);
+      Buffer rounded_x, rounded_logits;
+      const Operand x_rows(x.data() + first * C, &rounded_x);
+      if (rows < N) compute_logits(x_rows, w, count);
       backend.cross_entropy_gradient(logits.data(), loss.grad() + first, lse.data() + first,
                                      targets.data() + first, count, V);
-      if (dx)
-        backend.gemm(dx + first * C, logits.data(), weight.data(), false, false, count, C, V, 1,
-                     beta);
+      const Operand dlogits(logits.data(), &rounded_logits);
+      if (dx) backend.gemm(dx.to + first * C, dlogits, w, false, false, count, C, V, 1, dx.beta);
       if (weight.grad())
-        backend.gemm(weight.grad(), logits.data(), x.data() + first * C, true, false, V, C, count,
-                     1, 1);
+        backend.gemm(weight.grad(), dlogits, x_rows, true, false, V, C, count, 1, 1);
     }
   });
   return loss;

@@ -64,15 +64,16 @@ Tensor rotate(const Tensor& x, const Tensor& table, PairLayout layout);
 /// reach all that f depends on. f must do the same both times and make a new tensor.
 Tensor recompute(const std::function<Tensor()>& f);
 
-/// Most logits that cross_entropy holds at a time (128 MiB in float).
-inline constexpr int64_t kLogitChunk = int64_t{1} << 25;
+/// How many of N rows of V logits cross_entropy holds at a time if it may hold `chunk` logits.
+int64_t logit_rows(int64_t N, int64_t V, int64_t chunk);
 
 /// Negative log-likelihood in nats of each target under softmax(x weightᵀ): x (N, C), weight
-/// (V, C), targets (N), result (N). Works through the rows in chunks of at most `chunk` logits; if
-/// there is more than one, the backward pass computes each chunk once more instead of keeping them.
+/// (V, C), targets (N), result (N). Works through the rows in chunks of at most `chunk` logits, or
+/// as many as the backend's workspace() if that is 0; if there is more than one, the backward pass
+/// computes each chunk once more instead of keeping them.
 /// `correct` (N), if given, receives 1 where the target has the largest logit, else 0.
 Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets,
-                     Tensor* correct = nullptr, int64_t chunk = kLogitChunk);
+                     Tensor* correct = nullptr, int64_t chunk = 0);
 
 /// Sum of all elements: a scalar.
 Tensor sum(const Tensor& x);

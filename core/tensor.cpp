@@ -40,22 +40,18 @@ const Tensor& Tensor::track(bool differentiable) const {
   return *this;
 }
 
-real* Tensor::grad_or_fresh(real& beta) const {
-  beta = 1;
-  if (!node_->differentiable) return nullptr;
-  if (!node_->grad) {
-    node_->gradients = Buffer(size() * sizeof(real), backend());
-    node_->grad = static_cast<real*>(node_->gradients.data());
-    beta = 0;
-  }
-  return node_->grad;
+GradientSum Tensor::grad_sum() const {
+  if (!node_->differentiable) return {};
+  if (node_->grad) return {node_->grad, 1};
+  node_->gradients = Buffer(size() * sizeof(real), backend());
+  node_->grad = static_cast<real*>(node_->gradients.data());
+  return {node_->grad, 0};
 }
 
 real* Tensor::grad() const {
-  real beta;
-  real* const grad = grad_or_fresh(beta);
-  if (grad && beta == 0) backend().fill(grad, 0, size());
-  return grad;
+  const GradientSum sum = grad_sum();
+  if (sum && sum.beta == 0) backend().fill(sum.to, 0, size());
+  return sum.to;
 }
 
 void Tensor::release_grad_to(const Tensor& other) const {

@@ -36,6 +36,10 @@ class Tensor {
   /// The same storage under another shape of the same size.
   Tensor reshape(const Shape& shape) const;
 
+  /// The values as an operand of matrix products, which share what they make of them for as long as
+  /// the values live; but not those of a parameter in its block, which change.
+  Operand operand() const { return {data(), node_->block ? nullptr : &node_->rounded}; }
+
   /// Whether gradients flow here: a parameter, or an op's output that depends on one.
   bool differentiable() const { return node_->differentiable; }
   /// Marks a leaf (a parameter, or an input under study) as differentiable, or no longer so.
@@ -44,9 +48,8 @@ class Tensor {
   bool has_grad() const { return node_->grad != nullptr; }
   /// The gradient, zero when first asked for; null if nothing is to flow here.
   real* grad() const;
-  /// The gradient for who can overwrite it: if there is none yet, its values are undefined and
-  /// `beta` is 0, else 1. Null as grad().
-  real* grad_or_fresh(real& beta) const;
+  /// The gradient for who can make the first share of it. Null as grad().
+  GradientSum grad_sum() const;
   /// Adds this tensor's gradient, which nobody needs afterwards, to that of `other`, of as many
   /// elements: hands the memory over if the other has none.
   void release_grad_to(const Tensor& other) const;
@@ -64,7 +67,7 @@ class Tensor {
  private:
   struct Node {
     Backend* backend;
-    Buffer values, gradients;
+    Buffer values, gradients, rounded;
     real* data = nullptr;
     real* grad = nullptr;
     bool differentiable = false;

@@ -22,8 +22,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
 
 /// The kernels of a precision for a padded head width, with what their launches need.
 struct BackwardKernels {
-  void (*keys)(real*, real*, BackwardInputs);
-  void (*queries)(real*, real*, BackwardInputs);
+  void (*keys)(GradientSum, GradientSum, BackwardInputs);
+  void (*queries)(GradientSum, real*, BackwardInputs);
   int tile, threads;
   size_t keys_shared, queries_shared;
 };
@@ -49,20 +49,35 @@ BackwardKernels kernels_of(Precision precision) {
 
 }  // namespace
 
-void CudaBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
-                                     const real* lse, const real* q, const real* k, const real* v,
+void CudaBackend::attention_backward(GradientSum dq, GradientSum dk, GradientSum dv,
+                                     const Operand& dy, const real* y, const real* lse,
+                                     const Operand& q, const Operand& k, const Operand& v,
                                      const BiasView& bias, const AttentionSizes& s) {
   if (s.B * s.H * s.Tq == 0) return;
   Scratch<real> delta(s.B * s.H * s.Tq, *this);
   queue_.start(attention_delta, grid_x(s.B * s.H * s.Tq, kAttentionThreads / kWarp),
-               kAttentionThreads, 0, delta.data(), dy, y, s);
-  BackwardInputs in{dy, lse, delta.data(), q, k, v, bias, s, s.D % 4 == 0 && aligned(dy, q, k, v),
-                    0,  0};
+               kAttentionThreads, 0, delta.data(), dy.data, y, s);
+  BackwardInputs in{};
+  in.dy = dy.data;
+  in.lse = lse;
+  in.delta = delta.data();
+  in.q = q.data;
+  in.k = k.data;
+  in.v = v.data;
+  in.bias = bias;
+  in.s = s;
+  in.fours = s.D % 4 == 0 && aligned(in.dy, in.q, in.k, in.v, dq.to, dk.to, dv.to);
+  Buffer dy_scratch, q_scratch, k_scratch, v_scratch;
+  if (precision_ == Precision::kBf16)
+    in.rounded = {rounded(dy, s.B * s.Tq * s.H, s.D, dy_scratch),
+                  rounded(q, s.B * s.Tq * s.H, s.D, q_scratch),
+                  rounded(k, s.B * s.Tk * s.H, s.D, k_scratch),
+                  rounded(v, s.B * s.Tk * s.H, s.D, v_scratch)};
   const auto heads = grid_yz(s.H);
   with_head_width(s.D, [&](auto padded) {
     constexpr int width = padded;
     const BackwardKernels kernels = kernels_of<width>(precision_);
-    if (dk || dv)
+    if (dk.to || dv.to)
       queue_.start(kernels.keys, dim3(grid_x(s.Tk, kernels.tile), heads, grid_yz(s.B)),
                    kernels.threads, kernels.keys_shared, dk, dv, in);
 
@@ -87,7 +102,7 @@ void CudaBackend::attention_backward(real* dq, real* dk, real* dv, const real* d
                                   kAttentionThreads, 0, bias.grad + s.offset, bias.head_stride,
                                   sums.data(), sequences, s.H, tiles, s.Tk);
                    });
-    } else if (dq) {
+    } else if (dq.to) {
       queries(0, s.B, 0, all_tiles, nullptr);
     }
     if (bias.grad && !relative)

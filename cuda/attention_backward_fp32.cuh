@@ -20,7 +20,10 @@ struct BackwardInputs {
   const real *dy, *lse, *delta, *q, *k, *v;  // delta (B, H, Tq): Σ_d dy y
   BiasView bias;
   AttentionSizes s;
-  bool fours;
+  bool fours;  // whether rows of all, and of the gradients, are aligned
+  struct {
+    const Bf16 *dy, *q, *k, *v;
+  } rounded;               // copies for the kernels in bf16
   int64_t first_sequence;  // of the launch
   int first_tile;          // of queries, where a launch keeps these
 };
@@ -62,16 +65,6 @@ struct TileGradient {
   }
 };
 
-/// Adds factor * sum to the thread's columns of a row of a head's gradient.
-template <int width>
-__device__ void add_row(real* row, int64_t D, const real (&sum)[width / 16], real factor, int tx) {
-  for (int g = 0; g < Columns<width>::kGroups; ++g)
-    for (int j = 0; j < Columns<width>::kTogether; ++j) {
-      const int d = Columns<width>::of(tx, g) + j;
-      if (d < D) row[d] += factor * sum[g * Columns<width>::kTogether + j];
-    }
-}
-
 template <int kept, int streamed, int width>
 struct BackwardShared {
   PaddedTile<kept, width> kept_a, kept_b;
@@ -87,10 +80,10 @@ struct QueriesShared : BackwardShared<kTileRows<width>, kTileRows<width> / 2, wi
   PaddedTile<kTileRows<width>, kTileRows<width> / 2> ds;
 };
 
-/// dk and dv (either may be null) of a tile of keys.
+/// dk and dv (either may be missing) of a tile of keys.
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads, 1)
-    attention_backward_keys(real* dk, real* dv, BackwardInputs in) {
+__global__ void __launch_bounds__(kAttentionThreads, 2)
+    attention_backward_keys(GradientSum dk, GradientSum dv, BackwardInputs in) {
   constexpr int kKeys = kTileRows<width>, kQueries = kKeys / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
   const AttentionSizes& s = in.s;
@@ -129,16 +122,17 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
     const int j = key + ty * (kKeys / 16) + r;
     if (j >= s.Tk) continue;
     const int64_t at = ((b * s.Tk + j) * s.H + h) * s.D;
-    if (dk) add_row<width>(dk + at, s.D, dk_sum[r], s.scale, tx);
-    if (dv) add_row<width>(dv + at, s.D, dv_sum[r], 1, tx);
+    const int D = static_cast<int>(s.D);
+    if (dk.to) Columns<width>::store(dk.to + at, dk.beta, D, in.fours, dk_sum[r], s.scale, tx);
+    if (dv.to) Columns<width>::store(dv.to + at, dv.beta, D, in.fours, dv_sum[r], 1, tx);
   }
 }
 
-/// dq (may be null) of a tile of queries, and the block's sums of ds by distance (may be null):
+/// dq (may be missing) of a tile of queries, and the block's sums of ds by distance (may be null):
 /// by_distance (sequences, H, tiles of queries, Tk), of the launch's alone; zero before.
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads, 1)
-    attention_backward_queries(real* dq, real* by_distance, BackwardInputs in) {
+__global__ void __launch_bounds__(kAttentionThreads, width == 64 ? 1 : 2)  // two would spill
+    attention_backward_queries(GradientSum dq, real* by_distance, BackwardInputs in) {
   constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
   const AttentionSizes& s = in.s;
@@ -175,18 +169,20 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
       if (distance >= 0 && distance < s.Tk) sums[distance] += sum;
     }
   }
-  if (!dq) return;
+  if (!dq.to) return;
+  const int D = static_cast<int>(s.D);
   for (int r = 0; r < kQueries / 16; ++r) {
     const int i = first + ty + 16 * r;
     if (i < s.Tq)
-      add_row<width>(dq + ((b * s.Tq + i) * s.H + h) * s.D, s.D, dq_sum[r], s.scale, tx);
+      Columns<width>::store(dq.to + ((b * s.Tq + i) * s.H + h) * s.D, dq.beta, D, in.fours,
+                            dq_sum[r], s.scale, tx);
   }
 }
 
 /// A dense bias' gradient in a tile of queries and keys, summed over all sequences in order.
 /// `rounded`: lse and delta come from products in bf16.
 template <int width, bool rounded>
-__global__ void __launch_bounds__(kAttentionThreads, 1) attention_backward_bias(BackwardInputs in) {
+__global__ void __launch_bounds__(kAttentionThreads, 2) attention_backward_bias(BackwardInputs in) {
   constexpr int kQueries = kTileRows<width>, kKeys = kQueries / 2;
   using Gradient = TileGradient<kQueries, kKeys, width>;
   const AttentionSizes& s = in.s;

@@ -24,7 +24,7 @@ struct ForwardShared {
 };
 
 template <int width>
-__global__ void __launch_bounds__(kAttentionThreads, 1)
+__global__ void __launch_bounds__(kAttentionThreads, 2)
     attention_forward(real* y, real* lse, const real* q, const real* k, const real* v,
                       BiasView bias, AttentionSizes s, bool fours) {
   constexpr int kTile = kTileRows<width>, kRows = kTile / 16, kColumns = kTile / 16;
@@ -84,12 +84,8 @@ __global__ void __launch_bounds__(kAttentionThreads, 1)
   for (int r = 0; r < kRows; ++r) {
     const int i = first + ty + 16 * r;
     if (i >= s.Tq) continue;
-    real* to = y + ((b * s.Tq + i) * s.H + h) * s.D;
-    for (int g = 0; g < Columns<width>::kGroups; ++g)
-      for (int j = 0; j < Columns<width>::kTogether; ++j) {
-        const int d = Columns<width>::of(tx, g) + j;
-        if (d < s.D) to[d] = mixed[r][g * Columns<width>::kTogether + j] / total[r];
-      }
+    Columns<width>::store(y + ((b * s.Tq + i) * s.H + h) * s.D, 0, static_cast<int>(s.D), fours,
+                          mixed[r], 1 / total[r], tx);
     if (tx == 0) lse[(b * s.H + h) * s.Tq + i] = largest[r] + std::log(total[r]);
   }
 }

@@ -40,15 +40,23 @@ struct HeadRows {
         D(static_cast<int>(s.D)),
         fours(fours) {}
 
-  /// Four neighbours in a row; zeros beyond the head's width or the last row.
-  __device__ Four four(int row, int d) const {
-    Four x{{0, 0, 0, 0}};
-    if (row >= rows) return x;
-    const real* at = from + row * stride + d;
-    if (fours && d + 4 <= D) return load_four(at);
-    for (int j = 0; j < 4; ++j)
-      if (d + j < D) x.v[j] = at[j];
-    return x;
+  /// Of rows first, first + step, … the four neighbours from d on; zeros beyond the head's width or
+  /// the last row. None of the loads waits for another.
+  template <int count, int step>
+  __device__ void fetch(Four (&x)[count], int first, int d) const {
+    const real* const at = from + first * stride + d;
+    if (fours) {
+#pragma unroll
+      for (int i = 0; i < count; ++i) {
+        x[i] = Four{{0, 0, 0, 0}};
+        if (first + i * step < rows && d < D) x[i] = load_four(at + i * step * stride);
+      }
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < count; ++i)
+      for (int j = 0; j < 4; ++j)
+        x[i].v[j] = first + i * step < rows && d + j < D ? at[i * step * stride + j] : real(0);
   }
 };
 
@@ -59,12 +67,16 @@ using PaddedTile = real[rows][columns + kPadding];
 /// bf16.
 template <int rows, int width, bool rounded = false>
 __device__ void load_tile(PaddedTile<rows, width>& to, const HeadRows& head, int first) {
-  for (int unit = threadIdx.x; unit < rows * (width / 4); unit += kAttentionThreads) {
-    const int row = unit / (width / 4), d = unit % (width / 4) * 4;
-    Four x = head.four(first + row, d);
+  constexpr int kFours = width / 4, kStep = kAttentionThreads / kFours, kCount = rows / kStep;
+  static_assert(rows % kStep == 0);
+  const int row = threadIdx.x / kFours, d = threadIdx.x % kFours * 4;
+  Four x[kCount];
+  head.fetch<kCount, kStep>(x, first + row, d);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
     if constexpr (rounded)
-      for (real& value : x.v) value = through_bf16(value);
-    store_four(&to[row][d], x);
+      for (real& value : x[i].v) value = through_bf16(value);
+    store_four(&to[row + i * kStep][d], x[i]);
   }
 }
 
@@ -84,6 +96,29 @@ struct Columns {
       const auto x = *reinterpret_cast<const Neighbours<kTogether>*>(row + of(tx, g));
 #pragma unroll
       for (int j = 0; j < kTogether; ++j) sum[g * kTogether + j] += weight * x.v[j];
+    }
+  }
+
+  /// The thread's columns of a row of D: row = beta * row + factor * sum. `fours`: D is a multiple
+  /// of four and the row is aligned.
+  __device__ static void store(real* row, real beta, int D, bool fours, const real (&sum)[kCount],
+                               real factor, int tx) {
+    using Group = Neighbours<kTogether>;
+#pragma unroll
+    for (int g = 0; g < kGroups; ++g) {
+      const int d = of(tx, g);
+      Group x;
+#pragma unroll
+      for (int j = 0; j < kTogether; ++j) x.v[j] = factor * sum[g * kTogether + j];
+      if (fours && d < D) {
+        Group* const to = reinterpret_cast<Group*>(row + d);
+        if (beta != 0)
+          for (int j = 0; j < kTogether; ++j) x.v[j] += to->v[j];
+        *to = x;
+      } else {
+        for (int j = 0; j < kTogether; ++j)
+          if (d + j < D) row[d + j] = beta != 0 ? row[d + j] + x.v[j] : x.v[j];
+      }
     }
   }
 };

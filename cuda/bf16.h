@@ -20,6 +20,12 @@ __host__ __device__ inline uint32_t round_to_bf16(float x) {
   return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
 }
 
+/// Elements from one row of a rounded copy of a matrix to the next: rows are padded with zeros to
+/// 16 bytes.
+__host__ __device__ constexpr int64_t rounded_stride(int64_t columns) {
+  return (columns + 7) / 8 * 8;
+}
+
 /// The nearest bf16 as a float.
 __device__ inline float through_bf16(float x) {
   const uint32_t bits = round_to_bf16(x) << 16;

@@ -11,7 +11,7 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int64_t kHeadsAtOnce = 64;
-constexpr int64_t kSpan = 256;  // keys of a block: a long memory keeps the whole device busy
+constexpr int64_t kShortest = 32, kLongest = 256;  // keys of a block
 
 /// The rings of heads `first` … `first + count - 1`.
 struct Rings {
@@ -71,13 +71,15 @@ __device__ real finite_base(real largest) {
 /// and, of each element, that of e^(score - largest) v.
 constexpr int64_t part_size(int64_t D) { return D + 2; }
 
-/// A block per head, sequence and kSpan keys. Each warp takes every fourth key with an online
-/// softmax of its own over the elements of its lanes (up to 4 each); the four are put together at
-/// the end, as the result if the block has all keys of its head, else as a part of it.
+/// A block per head, sequence and `span` keys. Each warp takes some at a time, whose keys and
+/// values are all on their way before any is used, with an online softmax of its own over the
+/// elements of its lanes (up to 4 each); the warps' are put together at the end, as the result if
+/// the block has all keys of its head, else as a part of it.
 __global__ void __launch_bounds__(kThreads)
     attend(real* y, real* parts, const real* q, Rings rings, BiasView bias, int64_t position,
-           int64_t H, int64_t D, real scale) {
+           int64_t H, int64_t D, int64_t span, real scale) {
   constexpr int kLaneParts = 4;  // elements of a lane: D <= 128
+  constexpr int kAtOnce = 4;     // keys of a warp
   SHARED(largest_of, real[kWarps]);
   SHARED(total_of, real[kWarps]);
   SHARED(mixed_of, real[kWarps][kLaneParts * kWarp]);
@@ -85,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t b = blockIdx.y, h = rings.first + blockIdx.x;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int64_t oldest = max(int64_t(0), position + 1 - capacity);
-  const int64_t begin = oldest + blockIdx.z * kSpan, end = min(position + 1, begin + kSpan);
+  const int64_t begin = oldest + blockIdx.z * span, end = min(position + 1, begin + span);
   const real* const bias_row = bias.base ? bias.base + h * bias.head_stride : nullptr;
 
   real query[kLaneParts], mixed[kLaneParts] = {};
@@ -94,20 +96,39 @@ __global__ void __launch_bounds__(kThreads)
     query[i] = d < D ? q[(b * H + h) * D + d] : real(0);
   }
   real largest = -std::numeric_limits<real>::infinity(), total = 0;
-  for (int64_t i = begin + warp; i < end; i += kWarps) {
-    const int64_t row = (b * capacity + i % capacity) * D;
-    real product = 0;
-    for (int part = 0; part < kLaneParts; ++part) {
-      const int64_t d = lane + part * kWarp;
-      if (d < D) product += query[part] * keys[row + d];
+  const int64_t place = begin % capacity;  // in the ring
+  for (int64_t i = begin + warp * kAtOnce; i < end; i += kWarps * kAtOnce) {
+    real score[kAtOnce], added[kAtOnce], value[kAtOnce][kLaneParts];
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) {
+      int64_t slot = place + (i - begin) + u;
+      if (slot >= capacity) slot -= capacity;
+      const bool there = i + u < end;
+      const int64_t row = (b * capacity + slot) * D;
+      score[u] = 0;
+      added[u] = there && bias_row ? bias_row[i + u] : real(0);
+#pragma unroll
+      for (int part = 0; part < kLaneParts; ++part) {
+        const int64_t d = lane + part * kWarp;
+        score[u] += there && d < D ? query[part] * keys[row + d] : real(0);
+        value[u][part] = there && d < D ? values[row + d] : real(0);
+      }
     }
-    const real score = scale * over_lanes<Sum>(product) + (bias_row ? bias_row[i] : real(0));
-    const real top = Largest::of(score, largest), base = finite_base(top);
-    const real shrink = std::exp(largest - base), weight = std::exp(score - base);
-    total = total * shrink + weight;
-    for (int part = 0; part < kLaneParts; ++part) {
-      const int64_t d = lane + part * kWarp;
-      mixed[part] = mixed[part] * shrink + (d < D ? weight * values[row + d] : real(0));
+    real top = largest;
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) {
+      score[u] = i + u < end ? scale * over_lanes<Sum>(score[u]) + added[u]
+                             : -std::numeric_limits<real>::infinity();
+      top = Largest::of(score[u], top);
+    }
+    const real base = finite_base(top), shrink = std::exp(largest - base);
+    total *= shrink;
+    for (int part = 0; part < kLaneParts; ++part) mixed[part] *= shrink;
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) {
+      const real weight = std::exp(score[u] - base);
+      total += weight;
+      for (int part = 0; part < kLaneParts; ++part) mixed[part] += weight * value[u][part];
     }
     largest = top;
   }
@@ -189,10 +210,14 @@ void CudaBackend::cache_attention(real* y, const real* q, const HeadCache* cache
   for_heads(caches, H, [&](const Rings& rings, unsigned count) {
     int64_t longest = 0;
     for (unsigned h = 0; h < count; ++h) longest = std::max(longest, rings.of[h].capacity);
-    const int64_t spans = blocks_of(std::min(longest, position + 1), kSpan);
+    // As many spans as give each multiprocessor two blocks, if those have something to do.
+    const int64_t seen = std::min(longest, position + 1);
+    const int64_t wanted = blocks_of(2 * device_.multiProcessorCount, count * B);
+    const int64_t span = std::clamp(blocks_of(seen, wanted * 32) * 32, kShortest, kLongest);
+    const int64_t spans = blocks_of(seen, span);
     Scratch<real> parts(spans > 1 ? B * count * spans * part_size(D) : 0, *this);
     queue_.start(attend, dim3(count, grid_yz(B), grid_yz(spans)), kThreads, 0, y, parts.data(), q,
-                 rings, bias, position, H, D, scale);
+                 rings, bias, position, H, D, span, scale);
     if (spans > 1)
       queue_.start(join, dim3(count, grid_yz(B)), kThreads, 0, y, parts.data(), spans, rings.first,
                    H, D);

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "core/backend.h"
+#include "core/buffer.h"
+#include "cuda/bf16.h"
 #include "cuda/queue.h"
 
 namespace farsight {
@@ -22,6 +24,7 @@ class CudaBackend : public Backend {
   // device.cu
   std::string description() const override;
   size_t memory_bytes() const override;
+  int64_t workspace() const override;
   void set_precision(Precision precision) override;
   void wait() override;
   void* allocate(size_t bytes) override;
@@ -32,7 +35,7 @@ class CudaBackend : public Backend {
   void fill(real* y, real value, int64_t n) override;
 
   // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh and gemm_tf32.cuh
-  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+  void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M, int64_t N,
             int64_t K, real alpha, real beta, const Epilogue& epilogue) override;
 
   // elementwise.cu
@@ -43,7 +46,7 @@ class CudaBackend : public Backend {
   void multiply_accumulate(real* y, const real* a, const real* b, int64_t n) override;
   void accumulate_scalar(real* y, const real* s, int64_t n) override;
   void map(Map kind, real* y, const real* x, int64_t n) override;
-  void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) override;
+  void map_backward(Map kind, GradientSum dx, const real* dy, const real* x, int64_t n) override;
   void dropout(real* y, const real* x, real p, Stream stream, int64_t n) override;
   void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) override;
 
@@ -64,15 +67,16 @@ class CudaBackend : public Backend {
   // rotation.cu
   void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,
               int64_t H, int64_t D) override;
-  void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout, int64_t B,
-                       int64_t T, int64_t H, int64_t D) override;
+  void rotate_backward(GradientSum dx, const real* dy, const real* table, PairLayout layout,
+                       int64_t B, int64_t T, int64_t H, int64_t D) override;
 
   // attention.cu, attention_backward.cu, attention_mass.cu
-  void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+  void attention(real* y, real* lse, const Operand& q, const Operand& k, const Operand& v,
                  const BiasView& bias, const AttentionSizes& sizes) override;
-  void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
-                          const real* lse, const real* q, const real* k, const real* v,
-                          const BiasView& bias, const AttentionSizes& sizes) override;
+  void attention_backward(GradientSum dq, GradientSum dk, GradientSum dv, const Operand& dy,
+                          const real* y, const real* lse, const Operand& q, const Operand& k,
+                          const Operand& v, const BiasView& bias,
+                          const AttentionSizes& sizes) override;
   void attention_mass(real* mass, real* entropy, const real* lse, const real* q, const real* k,
                       const BiasView& bias, const AttentionSizes& sizes, int64_t first) override;
 
@@ -103,6 +107,20 @@ class CudaBackend : public Backend {
  private:
   /// Some kernel (elementwise.cu), to ask the driver whether this device can run the program's.
   static const void* sample_kernel();
+
+  /// The operand (rows, columns) rounded to bf16: what an earlier product has left with it, or made
+  /// now and left with it, or in `scratch`.
+  const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, Buffer& scratch);
+
+  /// Host memory that the device copies from while the host goes on. Memory that may be paged out
+  /// would make the host wait until all that was started before is done.
+  static constexpr size_t kUploadBytes = 1 << 20;
+  struct Upload {
+    void* memory = nullptr;
+    cudaEvent_t copied = nullptr;  // the last that was brought through it
+  };
+  Upload uploads_[4];
+  unsigned next_upload_ = 0;
 
   cudaDeviceProp device_{};
   int64_t most_sums_ = int64_t{1} << 24;

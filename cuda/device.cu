@@ -1,4 +1,7 @@
 // The device, its memory, and what its errors mean.
+#include <algorithm>
+#include <cstring>
+
 #include "cuda/cuda_backend.h"
 #include "cuda/kernel.h"
 
@@ -78,6 +81,10 @@ size_t CudaBackend::memory_bytes() const {
   return free + pool().idle_bytes();
 }
 
+int64_t CudaBackend::workspace() const {
+  return static_cast<int64_t>(device_.totalGlobalMem / (16 * sizeof(real)));
+}
+
 void CudaBackend::set_precision(Precision precision) {
   check(precision == Precision::kFp32 || device_.major >= 8, "the ", device_.name,
         " computes in fp32 only: tf32 and bf16 need compute capability 8.0; use --precision fp32");
@@ -99,11 +106,21 @@ void* CudaBackend::allocate(size_t bytes) {
 // cudaFree waits for kernels that may still use the memory; an error of theirs shows elsewhere.
 void CudaBackend::release(void* data, size_t) { cudaFree(data); }
 
-// A copy from memory that may be paged out returns when the source has been read, unless the device
-// can read such memory itself.
 void CudaBackend::upload(void* to, const void* host, size_t bytes) {
-  if (bytes) require_ok(cudaMemcpyAsync(to, host, bytes, cudaMemcpyHostToDevice, queue_.stream()));
-  if (device_.pageableMemoryAccess) require_ok(cudaStreamSynchronize(queue_.stream()));
+  const auto* const from = static_cast<const char*>(host);
+  for (size_t done = 0; done < bytes; done += kUploadBytes) {
+    Upload& upload = uploads_[next_upload_++ % std::size(uploads_)];
+    if (!upload.memory) {
+      require_ok(cudaMallocHost(&upload.memory, kUploadBytes));
+      require_ok(cudaEventCreateWithFlags(&upload.copied, cudaEventDisableTiming));
+    }
+    require_ok(cudaEventSynchronize(upload.copied));
+    const size_t count = std::min(kUploadBytes, bytes - done);
+    std::memcpy(upload.memory, from + done, count);
+    require_ok(cudaMemcpyAsync(static_cast<char*>(to) + done, upload.memory, count,
+                               cudaMemcpyHostToDevice, queue_.stream()));
+    require_ok(cudaEventRecord(upload.copied, queue_.stream()));
+  }
 }
 
 void CudaBackend::download(void* host, const void* from, size_t bytes) {

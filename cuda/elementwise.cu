@@ -92,11 +92,16 @@ template <class Function>
 struct Value {
   __device__ real operator()(const real* x) const { return Function::value(x[0]); }
 };
-/// dx + dy f'(x)
+/// dy f'(x)
 template <class Function>
 struct Derivative {
+  __device__ real operator()(const real* x) const { return x[0] * Function::derivative(x[1]); }
+};
+/// dy f'(x) + dx
+template <class Function>
+struct AddDerivative {
   __device__ real operator()(const real* x) const {
-    return x[0] + x[1] * Function::derivative(x[2]);
+    return x[0] * Function::derivative(x[1]) + x[2];
   }
 };
 
@@ -196,9 +201,11 @@ void CudaBackend::map(Map kind, real* y, const real* x, int64_t n) {
   with_map(kind, [&](auto f) { elementwise_over(queue_, n, Value<decltype(f)>{}, y, x); });
 }
 
-void CudaBackend::map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) {
-  with_map(kind,
-           [&](auto f) { elementwise_over(queue_, n, Derivative<decltype(f)>{}, dx, dx, dy, x); });
+void CudaBackend::map_backward(Map kind, GradientSum dx, const real* dy, const real* x, int64_t n) {
+  with_map(kind, [&](auto f) {
+    dx.beta == 0 ? elementwise_over(queue_, n, Derivative<decltype(f)>{}, dx.to, dy, x)
+                 : elementwise_over(queue_, n, AddDerivative<decltype(f)>{}, dx.to, dy, x, dx.to);
+  });
 }
 
 void CudaBackend::dropout(real* y, const real* x, real p, Stream stream, int64_t n) {

@@ -6,9 +6,9 @@
 
 namespace farsight {
 
-/// c (M, N) = alpha * op(a) op(b) + beta * c with the epilogue, over inner indices [k_first,
-/// k_first + k_count) of split blockIdx.z. With several splits c is the first of as many partial
-/// products, without beta and epilogue.
+/// c (M, N) = alpha * op(a) op(b) + beta * c with the epilogue, over the inner indices of split
+/// blockIdx.z. With several splits c is the first of as many partial products, without beta and
+/// epilogue.
 struct Product {
   real* c;
   const real *a, *b;
@@ -16,7 +16,16 @@ struct Product {
   real alpha, beta;
   int k_per_split;
   bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
+  bool across_first;  // whether successive blocks make tiles side by side, not below each other
   Epilogue epilogue;
+
+  /// The block's tile of c begins here.
+  __device__ int row(int tile) const {
+    return static_cast<int>(across_first ? blockIdx.y : blockIdx.x) * tile;
+  }
+  __device__ int column(int tile) const {
+    return static_cast<int>(across_first ? blockIdx.x : blockIdx.y) * tile;
+  }
 
   __device__ int k_begin() const { return static_cast<int>(blockIdx.z) * k_per_split; }
   __device__ int k_end() const { return min(K, k_begin() + k_per_split); }
@@ -35,8 +44,9 @@ __device__ inline Four fetch_four(const real* from, int64_t stride, int row, int
   return x;
 }
 
-/// What the epilogue's `gelu` gets for a number of c.
-__device__ inline real gelu_of(real y, Map kind) {
+/// What the epilogue's `gelu` gets for a number of c. Not inlined into the dozens of places where a
+/// thread stores its sums: the instructions would not fit their cache.
+[[gnu::noinline]] __device__ inline real gelu_of(real y, Map kind) {
   return kind == Map::kGelu ? Gelu::value(y) : GeluTanh::value(y);
 }
 

@@ -62,8 +62,8 @@ __global__ void __launch_bounds__(kSimtThreads, 2) simt_gemm(Product p) {
   SHARED(b_tiles, typename LoadB::Tile[2]);
   constexpr int kGroups = tile / 64;  // groups of four rows (and columns) of a thread, 64 apart
   const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
-  const int row = static_cast<int>(blockIdx.x) * tile;
-  const int column = static_cast<int>(blockIdx.y) * tile;
+  const int row = p.row(tile);
+  const int column = p.column(tile);
   const LoadA load_a{p.a, p.M, row, a_along_k ? p.K : p.M, p.a_fours};
   const LoadB load_b{p.b, p.N, column, b_along_k ? p.K : p.N, p.b_fours};
   const int k_begin = p.k_begin(), k_end = p.k_end();

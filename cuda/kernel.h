@@ -53,6 +53,12 @@ bool aligned(const P*... pointers) {
 __device__ inline Four load_four(const real* from) { return *reinterpret_cast<const Four*>(from); }
 __device__ inline void store_four(real* to, const Four& x) { *reinterpret_cast<Four*>(to) = x; }
 
+/// The row that a loader's threads bring `row`th. Of a tile with rows of 80 bytes two successive
+/// rows meet in the same banks, and rows that are 4 apart do not: bits 0 and 2 change places.
+__device__ constexpr int spread_row(int row) {
+  return (row & ~5) | (row & 1) << 2 | (row >> 2 & 1);
+}
+
 struct Sum {
   template <class T>
   static __device__ T of(T a, T b) {

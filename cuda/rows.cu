@@ -25,10 +25,11 @@ __global__ void __launch_bounds__(kThreads)
 
 constexpr int64_t kStrip = 128;  // rows that a block adds up
 
-/// partial (strips, C): sums over strips of rows. A block has 32 columns, a warp every 8th row of
-/// the strip; neighbouring lanes read neighbouring columns.
+/// sums of x's (N, C) strips of rows, to y (strips, C), or added to it. A block has 32 columns, a
+/// warp every 8th row of the strip; neighbouring lanes read neighbouring columns.
+template <bool add>
 __global__ void __launch_bounds__(kThreads)
-    strip_sums(real* partial, const real* x, int64_t N, int64_t C) {
+    strip_sums(real* y, const real* x, int64_t N, int64_t C) {
   SHARED(sums, real[kWarps][kWarp]);
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int64_t c = static_cast<int64_t>(blockIdx.x) * kWarp + lane;
@@ -41,17 +42,9 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   if (warp == 0 && c < C) {
     for (int w = 1; w < kWarps; ++w) total += sums[w][lane];
-    partial[blockIdx.y * C + c] = total;
+    real& to = y[blockIdx.y * C + c];
+    to = add ? to + total : total;
   }
-}
-
-/// y (C) += the sum of x's rows (N, C), for few rows. A thread per column.
-__global__ void __launch_bounds__(kThreads) add_rows(real* y, const real* x, int64_t N, int64_t C) {
-  const int64_t c = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (c >= C) return;
-  real total = 0;
-  for (int64_t n = 0; n < N; ++n) total += x[n * C + c];
-  y[c] += total;
 }
 
 /// y (N, C): row n = table row ids[n]. A warp per row.
@@ -98,7 +91,7 @@ void CudaBackend::broadcast_rows(real* y, const real* b, int64_t N, int64_t C) {
 
 void CudaBackend::broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) {
   if (N * C == 0) return;
-  // Strips of rows, and strips of their sums, until few enough are left to be added at once.
+  // Strips of rows, and strips of their sums, until one is left.
   Scratch<real> first(blocks_of(N, kStrip) * C, *this),
       second(blocks_of(N, kStrip * kStrip) * C, *this);
   real *from = first.data(), *to = second.data();
@@ -106,13 +99,13 @@ void CudaBackend::broadcast_rows_backward(real* db, const real* dy, int64_t N, i
   while (N > kStrip) {
     const int64_t strips = blocks_of(N, kStrip);
     check(strips <= 65535, N, " rows are too many; use a smaller batch");
-    queue_.start(strip_sums, dim3(grid_x(C, kWarp), static_cast<unsigned>(strips)), kThreads, 0,
-                 from, rows, N, C);
+    queue_.start(strip_sums<false>, dim3(grid_x(C, kWarp), static_cast<unsigned>(strips)), kThreads,
+                 0, from, rows, N, C);
     rows = from;
     std::swap(from, to);
     N = strips;
   }
-  queue_.start(add_rows, grid_x(C, kThreads), kThreads, 0, db, rows, N, C);
+  queue_.start(strip_sums<true>, grid_x(C, kWarp), kThreads, 0, db, rows, N, C);
 }
 
 void CudaBackend::embedding(real* y, const real* table, const int32_t* ids, int64_t N, int64_t C) {

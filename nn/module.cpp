@@ -65,6 +65,7 @@ void Module::add_child(const std::string& name, Module& child) {
 }
 
 ParameterBlock::ParameterBlock(const Module& module) {
+  constexpr int64_t kBoundary = 16;  // numbers, so that kernels find each parameter aligned
   const std::vector<Parameter> parameters = module.parameters();
   check(!parameters.empty(), "this module has no parameters");
   int64_t size = 0;
@@ -72,11 +73,12 @@ ParameterBlock::ParameterBlock(const Module& module) {
     for (const Parameter& parameter : parameters) {
       if (parameter.decay != decay) continue;
       entries_.push_back({parameter, size});
-      size += parameter.tensor.size();
+      count_ += parameter.tensor.size();
+      size += (parameter.tensor.size() + kBoundary - 1) / kBoundary * kBoundary;
     }
     if (decay == Decay::kYes) decayed_ = size;
   }
-  values_ = Tensor({size}, parameters[0].tensor.backend());
+  values_ = Tensor::full({size}, 0, parameters[0].tensor.backend());
   values_.track();
   for (const Entry& entry : entries_) entry.parameter.tensor.move_into(values_, entry.offset);
   // The parameters' former places would never be asked for again.

@@ -65,9 +65,11 @@ class ParameterBlock {
  public:
   explicit ParameterBlock(const Module& module);
 
-  /// (size): all values; grad() all gradients.
+  /// (size): all values, with zeros between some; grad() all gradients.
   const Tensor& values() const { return values_; }
   int64_t size() const { return values_.size(); }
+  /// How many of them are parameters.
+  int64_t count() const { return count_; }
   /// Elements [0, decayed()) are subject to weight decay.
   int64_t decayed() const { return decayed_; }
 
@@ -79,7 +81,7 @@ class ParameterBlock {
 
  private:
   Tensor values_;
-  int64_t decayed_ = 0;
+  int64_t count_ = 0, decayed_ = 0;
   std::vector<Entry> entries_;
 };
 

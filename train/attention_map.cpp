@@ -28,7 +28,7 @@ AttentionMap attention_map(LanguageModel& model, const TokenSource& text,
   const int64_t L = options.length, N = options.sequences, H = model.config().heads;
   const EvenSequences sequences(model, text, L, N);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
-  require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L)) +
+  require_memory(forward_bytes(model.config(), static_cast<double>(per_pass * L), model.backend()) +
                      bias_bytes(model.position(), L),
                  model.backend(), concat("an attention map at length ", L));
 

@@ -149,10 +149,11 @@ void check_evaluation(const LanguageModel& model, const TokenSource& text,
         length, " and the token after it; use a longer text or a smaller length");
   require_same_vocabulary(model, text);
   model.require_reach(length);
-  require_memory(forward_bytes(model.config(),
-                               static_cast<double>(std::max(length, options.tokens_per_pass))) +
-                     bias_bytes(model.position(), length),
-                 model.backend(), concat("an evaluation at length ", length));
+  require_memory(
+      forward_bytes(model.config(), static_cast<double>(std::max(length, options.tokens_per_pass)),
+                    model.backend()) +
+          bias_bytes(model.position(), length),
+      model.backend(), concat("an evaluation at length ", length));
 }
 
 Evaluation evaluate(LanguageModel& model, const TokenSource& text,

@@ -108,7 +108,8 @@ void check_generation(const LanguageModel& model, const std::vector<int32_t>& pr
     }
   }
   const auto head_width = static_cast<double>(model.config().width / model.config().heads);
-  require_memory(forward_bytes(model.config(), kPromptChunk) + 2 * sizeof(real) * kept * head_width,
+  require_memory(forward_bytes(model.config(), kPromptChunk, model.backend()) +
+                     2 * sizeof(real) * kept * head_width,
                  model.backend(),
                  concat("a context of ", prompt.size(), " + ", options.tokens, " tokens"));
 }
@@ -136,7 +137,9 @@ Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
     if (!on_token(token) || result.tokens == options.tokens) break;
     logits = model.next_logits(Ids(std::vector{token}, model.backend()), memory).to_vector();
     // A dense bias has a new size with every token, which nobody will ask for again.
-    if (memory.bias.values.defined() && !memory.bias.relative()) model.backend().pool().trim();
+    const Tensor& bias = memory.bias.values;
+    if (bias.defined() && !memory.bias.relative())
+      model.backend().pool().trim(bias.size() * sizeof(real) / 2);
   }
   result.seconds = seconds_since(start);
   for (const KeyValueCache& block : memory.blocks) result.cache_bytes += block.bytes();

@@ -13,9 +13,10 @@ namespace {
 /// What the program and its libraries take.
 constexpr double kProgram = 64 << 20;
 
-double logit_bytes(const ModelConfig& config, double rows) {
-  const auto V = static_cast<double>(config.vocabulary);
-  return sizeof(real) * std::min(rows * V, std::max(static_cast<double>(kLogitChunk), V));
+double logit_bytes(const ModelConfig& config, double tokens, const Backend& backend) {
+  const int64_t V = config.vocabulary;
+  const int64_t rows = logit_rows(std::llround(tokens), V, backend.workspace());
+  return sizeof(real) * static_cast<double>(rows) * static_cast<double>(V);
 }
 
 /// Activations of one block that the backward pass needs. Per row: 2 norms, q, k, v, attention,
@@ -32,18 +33,18 @@ double residual_bytes(const ModelConfig& config, double rows) {
 
 }  // namespace
 
-double backward_bytes(const ModelConfig& config, double tokens) {
+double backward_bytes(const ModelConfig& config, double tokens, const Backend& backend) {
   // The activations of all blocks, the gradients of one block's, and what attention's threads pack:
   // of q, k, v and dy up to two forms each, with the gradients.
   return kProgram + block_bytes(config, tokens) * static_cast<double>(config.blocks + 1) +
-         10 * residual_bytes(config, tokens) + logit_bytes(config, tokens);
+         10 * residual_bytes(config, tokens) + logit_bytes(config, tokens, backend);
 }
 
-double forward_bytes(const ModelConfig& config, double tokens) {
+double forward_bytes(const ModelConfig& config, double tokens, const Backend& backend) {
   // Nothing outlives its block: the residual stream, and what the widest op reads and writes.
   const auto C = static_cast<double>(config.width);
   const double widest = std::max(5 * C, C + static_cast<double>(config.hidden_width()));
-  return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens);
+  return kProgram + sizeof(real) * tokens * (2 * C + widest) + logit_bytes(config, tokens, backend);
 }
 
 double bias_bytes(const PositionScheme& scheme, int64_t length) {
@@ -57,7 +58,7 @@ double training_bytes(const Config& config, const PositionScheme& scheme, const 
   const double tokens =
       static_cast<double>(config.batch) * static_cast<double>(config.model.length);
   const ModelConfig& model = config.model;
-  double activations = backward_bytes(model, tokens);
+  double activations = backward_bytes(model, tokens, backend);
   if (config.recompute)  // of all blocks but one, the input alone
     activations -= static_cast<double>(model.blocks - 1) *
                    (block_bytes(model, tokens) - residual_bytes(model, tokens));

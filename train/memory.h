@@ -13,10 +13,10 @@ namespace farsight {
 double training_bytes(const Config& config, const PositionScheme& scheme, const Backend& backend);
 
 /// Bytes of a forward and backward pass over `tokens` tokens through a model that is there.
-double backward_bytes(const ModelConfig& config, double tokens);
+double backward_bytes(const ModelConfig& config, double tokens, const Backend& backend);
 
 /// Bytes of a forward pass over `tokens` tokens.
-double forward_bytes(const ModelConfig& config, double tokens);
+double forward_bytes(const ModelConfig& config, double tokens, const Backend& backend);
 
 /// Bytes of the scheme's bias for texts of this length, where it is dense.
 double bias_bytes(const PositionScheme& scheme, int64_t length);

@@ -50,9 +50,10 @@ ReceptiveField receptive_field(LanguageModel& model, const TokenSource& text,
   const EvenSequences sequences(model, text, L, N);
   check_threshold(options.threshold);
   const int64_t per_pass = std::max<int64_t>(1, options.tokens_per_pass / L);
-  require_memory(backward_bytes(model.config(), static_cast<double>(per_pass * L)) +
-                     bias_bytes(model.position(), L),
-                 model.backend(), concat("a receptive field at length ", L));
+  require_memory(
+      backward_bytes(model.config(), static_cast<double>(per_pass * L), model.backend()) +
+          bias_bytes(model.position(), L),
+      model.backend(), concat("a receptive field at length ", L));
   for (const Parameter& parameter : model.parameters()) parameter.tensor.track(false);
 
   std::vector<double> share(L, 0);

@@ -87,9 +87,9 @@ void check_run(const SweepRun& run, const SweepOptions& options,
     check(valid.size - length >= options.sequences, valid.name, ": has ", valid.size,
           " tokens, too few for ", options.sequences, " different sequences of ", length);
     require_reach(run.config.model, *scheme, length);
-    require_memory(
-        forward_bytes(run.config.model, static_cast<double>(length)) + bias_bytes(*scheme, length),
-        backend, concat("an evaluation at length ", length));
+    require_memory(forward_bytes(run.config.model, static_cast<double>(length), backend) +
+                       bias_bytes(*scheme, length),
+                   backend, concat("an evaluation at length ", length));
   }
   require_memory(training_bytes(run.config, *scheme, backend), backend, "its training");
   check_folder(run, train_text);

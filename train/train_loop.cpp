@@ -71,7 +71,7 @@ void print_start(Trainer& trainer, const Backend& backend, const TokenSource& tr
   const ModelConfig& m = c.model;
   const auto mib = [](double bytes) { return std::lround(bytes / (1 << 20)); };
   say << "model    " << m.blocks << " blocks, width " << m.width << ", " << m.heads << " heads, "
-      << m.position << ", " << short_number(trainer.parameters().size()) << " parameters\n"
+      << m.position << ", " << short_number(trainer.parameters().count()) << " parameters\n"
       << "data     " << train.name << ", " << short_number(train.size) << " tokens, vocabulary "
       << m.vocabulary;
   if (valid) say << "; validation " << short_number(valid->size) << " tokens";

@@ -115,10 +115,11 @@ void forward(real* y, real* lse, const real* q, const real* k, const real* v, co
 
 }  // namespace
 
-void CpuBackend::attention(real* y, real* lse, const real* q, const real* k, const real* v,
+void CpuBackend::attention(real* y, real* lse, const Operand& q, const Operand& k, const Operand& v,
                            const BiasView& bias, const AttentionSizes& s) {
-  with_products(precision_,
-                [&](auto products) { forward<decltype(products)>(y, lse, q, k, v, bias, s); });
+  with_products(precision_, [&](auto products) {
+    forward<decltype(products)>(y, lse, q.data, k.data, v.data, bias, s);
+  });
 }
 
 }  // namespace farsight

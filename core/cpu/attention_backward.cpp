@@ -25,7 +25,7 @@ namespace {
 
 /// The pointers of one head of one sequence; rows are `C` apart.
 struct HeadPointers {
-  real *dq, *dk, *dv;
+  GradientSum dq, dk, dv;
   const real *dy, *y, *lse, *q, *k, *v;
 };
 
@@ -74,10 +74,15 @@ struct Scratch {
 }
 
 /// Adds n rows of D numbers to rows that are `stride` apart, if those are wanted.
-void scatter(real* to, const real* from, int64_t n, int64_t stride, int64_t D) {
-  for (int64_t i = 0; to && i < n; ++i) {
+void scatter(const GradientSum& sum, const real* from, int64_t n, int64_t stride, int64_t D) {
+  for (int64_t i = 0; sum && i < n; ++i) {
+    real* const to = sum.to + i * stride;
+    if (sum.beta == 0) {
+      std::copy_n(from + i * D, D, to);
+      continue;
+    }
 #pragma omp simd
-    for (int64_t d = 0; d < D; ++d) to[i * stride + d] += from[i * D + d];
+    for (int64_t d = 0; d < D; ++d) to[d] += from[i * D + d];
   }
 }
 
@@ -156,17 +161,17 @@ void head_backward(const HeadPointers& head, const BiasView& bias, const Attenti
         Products::add_to_queries(scratch.dq + first * D, tile, ds, scratch.k + tile_at, D, s.scale);
     }
   }
-  scatter(head.dq, scratch.dq, s.Tq, C, D);
   scatter(head.dk, scratch.dk, s.Tk, C, D);
   scatter(head.dv, scratch.dv, s.Tk, C, D);
+  scatter(head.dq, scratch.dq, s.Tq, C, D);
 }
 
 template <class Products>
 void backward(const HeadPointers& all, const BiasView& bias, const AttentionSizes& s,
               Backend& backend) {
   const int64_t together = bias.grad ? std::max<int64_t>(1, s.B) : 1;
-  const auto at = [](auto* pointer, int64_t offset) {
-    return pointer ? pointer + offset : pointer;
+  const auto at = [](const GradientSum& sum, int64_t offset) {
+    return sum ? GradientSum{sum.to + offset, sum.beta} : sum;
   };
   const size_t bytes = Scratch<Products>::bytes(s);
   const int64_t busy = std::min<int64_t>(omp_get_max_threads(), s.B / together * s.H);
@@ -191,11 +196,13 @@ void backward(const HeadPointers& all, const BiasView& bias, const AttentionSize
 
 }  // namespace
 
-void CpuBackend::attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
-                                    const real* lse, const real* q, const real* k, const real* v,
+void CpuBackend::attention_backward(GradientSum dq, GradientSum dk, GradientSum dv,
+                                    const Operand& dy, const real* y, const real* lse,
+                                    const Operand& q, const Operand& k, const Operand& v,
                                     const BiasView& bias, const AttentionSizes& s) {
   with_products(precision_, [&](auto products) {
-    backward<decltype(products)>({dq, dk, dv, dy, y, lse, q, k, v}, bias, s, *this);
+    backward<decltype(products)>({dq, dk, dv, dy.data, y, lse, q.data, k.data, v.data}, bias, s,
+                                 *this);
   });
 }
 

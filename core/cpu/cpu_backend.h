@@ -21,9 +21,10 @@ class CpuBackend final : public Backend {
   void fill(real* y, real value, int64_t n) override;
 
   // gemm.cpp
+  int64_t workspace() const override { return int64_t{1} << 25; }
   void set_precision(Precision precision) override;
   void wait() override {}
-  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+  void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M, int64_t N,
             int64_t K, real alpha, real beta, const Epilogue& epilogue) override;
 
   // elementwise.cpp
@@ -34,7 +35,7 @@ class CpuBackend final : public Backend {
   void multiply_accumulate(real* y, const real* a, const real* b, int64_t n) override;
   void accumulate_scalar(real* y, const real* s, int64_t n) override;
   void map(Map kind, real* y, const real* x, int64_t n) override;
-  void map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) override;
+  void map_backward(Map kind, GradientSum dx, const real* dy, const real* x, int64_t n) override;
   void dropout(real* y, const real* x, real p, Stream stream, int64_t n) override;
   void dropout_backward(real* dx, const real* dy, real p, Stream stream, int64_t n) override;
 
@@ -55,15 +56,16 @@ class CpuBackend final : public Backend {
   // rotation.cpp
   void rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,
               int64_t H, int64_t D) override;
-  void rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout, int64_t B,
-                       int64_t T, int64_t H, int64_t D) override;
+  void rotate_backward(GradientSum dx, const real* dy, const real* table, PairLayout layout,
+                       int64_t B, int64_t T, int64_t H, int64_t D) override;
 
   // attention.cpp, attention_backward.cpp and attention_mass.cpp
-  void attention(real* y, real* lse, const real* q, const real* k, const real* v,
+  void attention(real* y, real* lse, const Operand& q, const Operand& k, const Operand& v,
                  const BiasView& bias, const AttentionSizes& sizes) override;
-  void attention_backward(real* dq, real* dk, real* dv, const real* dy, const real* y,
-                          const real* lse, const real* q, const real* k, const real* v,
-                          const BiasView& bias, const AttentionSizes& sizes) override;
+  void attention_backward(GradientSum dq, GradientSum dk, GradientSum dv, const Operand& dy,
+                          const real* y, const real* lse, const Operand& q, const Operand& k,
+                          const Operand& v, const BiasView& bias,
+                          const AttentionSizes& sizes) override;
 
   void attention_mass(real* mass, real* entropy, const real* lse, const real* q, const real* k,
                       const BiasView& bias, const AttentionSizes& sizes, int64_t first) override;

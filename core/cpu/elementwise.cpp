@@ -107,9 +107,13 @@ void CpuBackend::map(Map kind, real* y, const real* x, int64_t n) {
   with_map(kind, [=](auto f) { parallel_elements(n, [=](int64_t i) { y[i] = f.value(x[i]); }); });
 }
 
-void CpuBackend::map_backward(Map kind, real* dx, const real* dy, const real* x, int64_t n) {
+void CpuBackend::map_backward(Map kind, GradientSum dx, const real* dy, const real* x, int64_t n) {
+  real* const to = dx.to;
   with_map(kind, [=](auto f) {
-    parallel_elements(n, [=](int64_t i) { dx[i] += dy[i] * f.derivative(x[i]); });
+    if (dx.beta == 0)
+      parallel_elements(n, [=](int64_t i) { to[i] = dy[i] * f.derivative(x[i]); });
+    else
+      parallel_elements(n, [=](int64_t i) { to[i] += dy[i] * f.derivative(x[i]); });
   });
 }
 

@@ -37,8 +37,8 @@ void CpuBackend::set_precision(Precision precision) {
   precision_ = precision;
 }
 
-void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
-                      int64_t K, real alpha, real beta, const Epilogue& epilogue) {
+void CpuBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M,
+                      int64_t N, int64_t K, real alpha, real beta, const Epilogue& epilogue) {
   constexpr int64_t kLargest = INT32_MAX;  // what BLAS counts with
   check(M <= kLargest && N <= kLargest && K <= kLargest, "a matrix product of ", M, " x ", N, " x ",
         K, " is larger than BLAS can count; use a smaller model");
@@ -48,7 +48,7 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
   if (precision_ == Precision::kBf16 && M >= kFewRows && K > 0) {
     // set_precision() has refused this where numbers are no floats.
     const auto floats = [](const real* x) { return reinterpret_cast<const float*>(x); };
-    gemm_bf16(reinterpret_cast<float*>(c), floats(a), floats(b), ta, tb, M, N, K,
+    gemm_bf16(reinterpret_cast<float*>(c), floats(a.data), floats(b.data), ta, tb, M, N, K,
               static_cast<float>(alpha), static_cast<float>(beta), floats(epilogue.bias),
               floats(epilogue.residual));
     if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
@@ -76,8 +76,8 @@ void CpuBackend::gemm(real* c, const real* a, const real* b, bool ta, bool tb, i
     const int64_t i = part / grid.across, j = part % grid.across;
     const int64_t m = M * i / grid.down, n = N * j / grid.across;
     const int64_t rows = M * (i + 1) / grid.down - m, columns = N * (j + 1) / grid.across - n;
-    blas_gemm(ta, tb, rows, columns, K, alpha, a + (ta ? m : m * K), ta ? M : K,
-              b + (tb ? n * K : n), tb ? K : N, beta, c + m * N + n, N);
+    blas_gemm(ta, tb, rows, columns, K, alpha, a.data + (ta ? m : m * K), ta ? M : K,
+              b.data + (tb ? n * K : n), tb ? K : N, beta, c + m * N + n, N);
   }
   if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
 }

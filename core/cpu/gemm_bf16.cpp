@@ -51,7 +51,7 @@ int64_t piece(int64_t n, int64_t pieces, int64_t unit) {
 }
 
 /// One operand of a product: rows of op(a) or columns of op(b), each of K numbers.
-struct Operand {
+struct Matrix {
   const float* x;
   int64_t stride;     // between lanes, or between k if lanes are neighbours
   bool lanes_beside;  // x[k * stride + lane] in place of x[lane * stride + k]
@@ -81,19 +81,19 @@ struct Slab {
 };
 
 /// By the threads of a parallel region together: the operand from (lane, k) on into the slab.
-FARSIGHT_BF16 void pack(const Slab& slab, const Operand& operand, int64_t lane, int64_t k) {
+FARSIGHT_BF16 void pack(const Slab& slab, const Matrix& from, int64_t lane, int64_t k) {
   const int64_t depth = slab.depth();
   const int64_t strips = divide_up(slab.lanes, kPackLanes), depths = divide_up(slab.K, depth);
-  const auto pack_strip = operand.lanes_beside ? pack_rows : pack_lanes;
+  const auto pack_strip = from.lanes_beside ? pack_rows : pack_lanes;
   // Rows of memory, which are tokens, stay with the thread that made them.
-  const int64_t next_strip = operand.lanes_beside ? 1 : depths;
-  const int64_t next_depth = operand.lanes_beside ? strips : 1;
+  const int64_t next_strip = from.lanes_beside ? 1 : depths;
+  const int64_t next_depth = from.lanes_beside ? strips : 1;
 #pragma omp for schedule(static)
   for (int64_t unit = 0; unit < strips * depths; ++unit) {
     const int64_t begin = unit / next_depth % depths * depth;
     const int64_t first = unit / next_strip % strips * kPackLanes;
     pack_strip(slab.panel(first, begin), slab.pairs(begin) * kLanes,
-               operand.at(lane + first, k + begin), operand.stride,
+               from.at(lane + first, k + begin), from.stride,
                std::min(kPackLanes, slab.lanes - first), std::min(depth, slab.K - begin));
   }
 }
@@ -181,7 +181,7 @@ void gemm_bf16(float* c, const float* a, const float* b, bool ta, bool tb, int64
                            N % (kTilePanels * kLanes) == 0 &&
                            reinterpret_cast<uintptr_t>(c) % 64 == 0;
   const TileResult result{c, N, alpha, beta, bias, residual, past_caches};
-  const Operand left{a, ta ? M : K, ta}, right{b, tb ? K : N, !tb};
+  const Matrix left{a, ta ? M : K, ta}, right{b, tb ? K : N, !tb};
   Slab a_slab{nullptr, std::min(M, kSlab), std::min(K, kSlab)};
   Slab b_slab{nullptr, std::min(N, kSlab), std::min(K, kSlab)};
   const Buffer a_memory(a_slab.bytes(), cpu_backend()), b_memory(b_slab.bytes(), cpu_backend());

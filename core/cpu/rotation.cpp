@@ -7,7 +7,8 @@ namespace farsight {
 namespace {
 
 /// y = R x or, with direction -1, y += Rᵀ x.
-template <int direction>
+/// y (+)= x turned forward (direction 1) or back (-1).
+template <int direction, bool add>
 void turn(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,
           int64_t H, int64_t D) {
   // Members of pair p stand at p * step and p * step + apart.
@@ -21,13 +22,8 @@ void turn(real* y, const real* x, const real* table, PairLayout layout, int64_t 
       for (int64_t p = 0; p < D / 2; ++p) {
         const real c = angles[2 * p], s = direction * angles[2 * p + 1];
         const real a = from[p * step], b = from[p * step + apart];
-        if constexpr (direction > 0) {
-          to[p * step] = a * c - b * s;
-          to[p * step + apart] = a * s + b * c;
-        } else {
-          to[p * step] += a * c - b * s;
-          to[p * step + apart] += a * s + b * c;
-        }
+        to[p * step] = (add ? to[p * step] : 0) + (a * c - b * s);
+        to[p * step + apart] = (add ? to[p * step + apart] : 0) + (a * s + b * c);
       }
     }
   });
@@ -37,12 +33,13 @@ void turn(real* y, const real* x, const real* table, PairLayout layout, int64_t 
 
 void CpuBackend::rotate(real* y, const real* x, const real* table, PairLayout layout, int64_t B,
                         int64_t T, int64_t H, int64_t D) {
-  turn<1>(y, x, table, layout, B, T, H, D);
+  turn<1, false>(y, x, table, layout, B, T, H, D);
 }
 
-void CpuBackend::rotate_backward(real* dx, const real* dy, const real* table, PairLayout layout,
-                                 int64_t B, int64_t T, int64_t H, int64_t D) {
-  turn<-1>(dx, dy, table, layout, B, T, H, D);
+void CpuBackend::rotate_backward(GradientSum dx, const real* dy, const real* table,
+                                 PairLayout layout, int64_t B, int64_t T, int64_t H, int64_t D) {
+  dx.beta == 0 ? turn<-1, false>(dx.to, dy, table, layout, B, T, H, D)
+               : turn<-1, true>(dx.to, dy, table, layout, B, T, H, D);
 }
 
 }  // namespace farsight

@@ -26,7 +26,7 @@ class CublasBackend final : public CudaBackend {
 
   std::string description() const override { return CudaBackend::description() + ", cuBLAS"; }
 
-  void gemm(real* c, const real* a, const real* b, bool ta, bool tb, int64_t M, int64_t N,
+  void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M, int64_t N,
             int64_t K, real alpha, real beta, const Epilogue& epilogue) override {
     if (M * N * K == 0 || ((epilogue.bias || epilogue.residual) && beta != 0))
       return CudaBackend::gemm(c, a, b, ta, tb, M, N, K, alpha, beta, epilogue);
@@ -42,7 +42,7 @@ class CublasBackend final : public CudaBackend {
                                          : CUBLAS_COMPUTE_32F;
     require_ok(cublasGemmEx(handle_, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N,
                             static_cast<int>(N), static_cast<int>(M), static_cast<int>(K), &alpha,
-                            b, CUDA_R_32F, static_cast<int>(tb ? K : N), a, CUDA_R_32F,
+                            b.data, CUDA_R_32F, static_cast<int>(tb ? K : N), a.data, CUDA_R_32F,
                             static_cast<int>(ta ? M : K), &beta, c, CUDA_R_32F, static_cast<int>(N),
                             compute, CUBLAS_GEMM_DEFAULT));
     if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);

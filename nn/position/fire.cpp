@@ -38,14 +38,21 @@ class Fire : public PositionScheme {
 
   Bias bias(const Positions& queries) override {
     const int64_t Tq = queries.count(), Tk = queries.end;
-    if (Tape::current() && log_c_.differentiable())
-      return {rows(queries.begin, queries.end, Tk, queries.scale()).reshape({heads_, Tq, Tk})};
+    const double shrink = queries.scale();
+    if (Tape::current() && log_c_.differentiable()) {
+      const Tensor& d = distances_.get(
+          queries, [&] { return distances(queries.begin, queries.end, Tk, shrink); });
+      const Tensor& i =
+          places_.get(queries, [&] { return places(queries.begin, queries.end, Tk, shrink); });
+      return {rows(d, i).reshape({heads_, Tq, Tk})};
+    }
     // The hidden layer is 32 times as large as a head's bias: without a tape, some rows at a time.
     const Tensor all({heads_, Tq, Tk}, backend_);
     const int64_t step = std::max<int64_t>(1, (int64_t{1} << 16) / Tk);
     for (int64_t first = queries.begin; first < queries.end; first += step) {
       const int64_t count = std::min(step, queries.end - first);
-      const Tensor some = rows(first, first + count, Tk, queries.scale());  // (H, count * Tk)
+      const Tensor some = rows(distances(first, first + count, Tk, shrink),
+                               places(first, first + count, Tk, shrink));  // (H, count * Tk)
       for (int64_t h = 0; h < heads_; ++h)
         backend_.copy(all.data() + (h * Tq + first - queries.begin) * Tk,
                       some.data() + h * count * Tk, count * Tk);
@@ -54,19 +61,27 @@ class Fire : public PositionScheme {
   }
 
  private:
-  /// (H, (end - begin) * Tk): the biases of queries begin … end - 1.
-  Tensor rows(int64_t begin, int64_t end, int64_t Tk, double shrink) const {
-    std::vector<real> distances, positions;
-    for (int64_t i = begin; i < end; ++i) {
-      for (int64_t j = 0; j < Tk; ++j) {
-        distances.push_back(static_cast<real>(shrink * static_cast<double>(i > j ? i - j : 0)));
-        positions.push_back(static_cast<real>(shrink * static_cast<double>(i)));
-      }
-    }
-    const auto column = [&](const std::vector<real>& values) {
-      return Tensor::from({static_cast<int64_t>(values.size()), 1}, values, backend_);
-    };
-    const Tensor d = column(distances), i = column(positions);
+  /// f(i, j) of queries begin … end - 1 and all keys: ((end - begin) * Tk, 1).
+  template <class F>
+  Tensor column(int64_t begin, int64_t end, int64_t Tk, const F& f) const {
+    std::vector<real> values;
+    values.reserve((end - begin) * Tk);
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = 0; j < Tk; ++j) values.push_back(static_cast<real>(f(i, j)));
+    return Tensor::from({(end - begin) * Tk, 1}, values, backend_);
+  }
+  Tensor distances(int64_t begin, int64_t end, int64_t Tk, double shrink) const {
+    return column(begin, end, Tk, [=](int64_t i, int64_t j) {
+      return shrink * static_cast<double>(i > j ? i - j : 0);
+    });
+  }
+  Tensor places(int64_t begin, int64_t end, int64_t Tk, double shrink) const {
+    return column(begin, end, Tk,
+                  [=](int64_t i, int64_t) { return shrink * static_cast<double>(i); });
+  }
+
+  /// (H, n): the biases at distances d (n, 1) of queries at i (n, 1).
+  Tensor rows(const Tensor& d, const Tensor& i) const {
     const Tensor ones = Tensor::full(d.shape(), 1, backend_);
     const Tensor c = exp(log_c_);
     // max(L, i) = i + relu(L - i), and 1 / y = e^(-ln y), ln y = log1p(y - 1).
@@ -83,6 +98,7 @@ class Fire : public PositionScheme {
   const Tensor log_c_, log_l_;     // (1, 1); c and L are positive by being powers of e
   const Tensor up_, up_bias_;      // (32, 1), (32)
   const Tensor down_, down_bias_;  // (H, 32), (H, 1)
+  PositionTable distances_, places_;
 };
 
 const PositionEntry entry("fire", "a small network of the relative distance", make_scheme<Fire>);

@@ -31,16 +31,20 @@ class T5 : public PositionScheme {
   Bias bias(const Positions& queries) override {
     const int64_t length = queries.end;
     // Rows are picked by a product with one-hot rows: (H, 32) (T, 32)ᵀ.
-    std::vector<real> one_hot(length * kBuckets, 0);
-    for (int64_t c = 0; c < length; ++c) {
-      const double distance = static_cast<double>(length - 1 - c) * queries.scale();
-      one_hot[c * kBuckets + bucket(static_cast<int64_t>(distance))] = 1;
-    }
-    return {linear(table_, Tensor::from({length, kBuckets}, one_hot, table_.backend()))};
+    const Tensor& picks = picks_.get(queries, [&] {
+      std::vector<real> one_hot(length * kBuckets, 0);
+      for (int64_t c = 0; c < length; ++c) {
+        const double distance = static_cast<double>(length - 1 - c) * queries.scale();
+        one_hot[c * kBuckets + bucket(static_cast<int64_t>(distance))] = 1;
+      }
+      return Tensor::from({length, kBuckets}, one_hot, table_.backend());
+    });
+    return {linear(table_, picks)};
   }
 
  private:
-  const Tensor table_;  // (H, 32)
+  const Tensor table_;   // (H, 32)
+  PositionTable picks_;  // (T, 32)
 };
 
 const PositionEntry entry("t5", "a trained bias per head and bucket of distances", make_scheme<T5>);

@@ -42,6 +42,9 @@ plant attention_bf16.cuh '/all are done with the tiles/d' attention
 plant rows.cu '/__syncthreads();/d' rows
 plant norm.cu '/__syncthreads();/d' norm
 plant kernel.h '/__syncthreads();/d' loss
+plant attention_bf16.cuh '/cp_async_wait<0>/d' attention
+plant attention_backward_bf16.cuh '/computes on the tiles/!s/cp_async_wait<0>();/cp_async_wait<1>();/' attention_backward
+plant device.cu '/cudaEventSynchronize/d' device
 # Memory that is not one's own.
 plant attention_tile.cuh 's/if (row >= rows) return x;//' attention
 plant gemm.h 's/if (row >= row_end) return x;//' gemm

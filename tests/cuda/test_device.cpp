@@ -63,7 +63,7 @@ TEST_CASE("cuda: attention in portions is attention") {
     CudaBackend device;
     device.limit_sums(most);
     const int64_t T = 200;
-    const Tensor q = numbers({2, T, 2, 4}, 1, device).track();
+    const Tensor q = numbers({3, T, 2, 4}, 1, device).track();
     Bias bias;
     bias.values = numbers({2, T}, 2, device).track();
     {
@@ -76,8 +76,8 @@ TEST_CASE("cuda: attention in portions is attention") {
                        mass.entropy.to_vector()};
   };
   const auto whole = results(int64_t{1} << 24);
-  // One tile at a time; two of a sequence's four; three sequences' worth, of which there are two.
-  for (const int64_t most : {1, 2 * 200 * 2, 3 * 200 * 2 * 4}) {
+  // One tile at a time; three of a sequence's four; two of three sequences; more than there are.
+  for (const int64_t most : {1, 3 * 200 * 2, 2 * 200 * 2 * 4, 4 * 200 * 2 * 4}) {
     const auto parts = results(most);
     for (size_t i = 0; i < whole.size(); ++i) {
       INFO(most << ", result " << i);
@@ -95,6 +95,41 @@ TEST_CASE("cuda: memory that runs out while running") {
   CHECK(device.peak_bytes() == 10 * sizeof(real));  // of the device's memory, not the host's
   const std::string error = error_of([&] { Tensor::full({1000}, 1, device); });
   CHECK(contains(error, "out of device memory: 0 MiB more were asked for, 0 MiB are free"));
+  Tensor::full({10}, 1, device);  // which that error does not concern
+  device.pool().trim();
+  CHECK(device.memory_bytes() == 1000);
+  { const Tensor idle({10}, device); }
+  CHECK(device.memory_bytes() == 1000);  // what idles in the pool among it
+}
+
+TEST_CASE("cuda: launches and kernels that fail are reported") {
+  const Restored restored;
+  CudaBackend device;
+  const Tensor x({10}, device);
+  emulator::options().failing_launch = 1;
+  emulator::options().failing_error = cudaErrorLaunchOutOfResources;
+  CHECK(contains(error_of([&] { device.fill(x.data(), 1, 10); }), "LaunchOutOfResources"));
+  device.fill(x.data(), 1, 10);
+  emulator::options().failing_launch = 1;
+  emulator::options().failing_error = cudaErrorIllegalAddress;
+  device.fill(x.data(), 1, 10);
+  CHECK(contains(error_of([&] { device.wait(); }), "cudaErrorIllegalAddress"));
+}
+
+TEST_CASE("cuda: what is uploaded may change or go at once") {
+  // The emulator reads pinned memory as late as a device may.
+  CudaBackend device;
+  const size_t n =
+      (5 << 20) / sizeof(real) + 3;  // more than goes through the pinned memory at once
+  std::vector<real> values(n);
+  for (size_t i = 0; i < n; ++i) values[i] = static_cast<real>(i % 1001);
+  const Tensor x({static_cast<int64_t>(n)}, device);
+  {
+    std::vector<real> source = values;
+    device.upload(x.data(), source.data(), n * sizeof(real));
+    std::fill(source.begin(), source.end(), real(-1));
+  }
+  CHECK(x.to_vector() == values);
 }
 
 TEST_CASE("cuda: a kernel that fails ends the run with its checkpoint intact") {

@@ -237,6 +237,11 @@ TEST_CASE("emulator: errors of the device", "[emulator]") {
 
   cudaStream_t stream;
   CHECK(cudaStreamCreate(&stream) == cudaSuccess);
+  OnDevice<float> x(std::vector<float>(4, 1));
+  CHECK(cudaMemsetAsync(x.data(), 0, 16, stream) == cudaSuccess);
+  expect(error_of([&] { cudaMemsetAsync(x.data(), 0, 16); }), {"that another stream's work"});
+  CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+  CHECK(cudaMemsetAsync(x.data(), 0, 16) == cudaSuccess);
   CHECK(cudaStreamDestroy(stream) == cudaSuccess);
   CHECK(cudaStreamSynchronize(stream) == cudaErrorInvalidResourceHandle);
   cudaGetLastError();

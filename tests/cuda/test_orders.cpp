@@ -100,6 +100,20 @@ TEST_CASE("cuda: rows, losses and sums are the same in every order of threads") 
   });
 }
 
+TEST_CASE("cuda: very many rows are repeated, and summed the same in every order of blocks") {
+  Backend& device = open_backend("cuda");
+  const Tensor one = Tensor::full({1}, 1, device), rows({70000, 1}, device);
+  device.broadcast_rows(rows.data(), one.data(), 70000, 1);  // more than a grid has
+  CHECK(rows.to_vector() == std::vector<real>(70000, 1));
+  const int64_t N = 17000;  // strips of strips of strips
+  const Tensor x = numbers({N}, 1, device);
+  emulator::for_every_order([&] {
+    const Tensor y = Tensor::full({1}, 0, device);
+    device.broadcast_rows_backward(y.data(), x.data(), N, 1);
+    return y.to_vector();
+  });
+}
+
 TEST_CASE("cuda: attention from rings is the same in every order of threads") {
   Backend& device = open_backend("cuda");
   const int64_t T = 300, D = 40, capacity = 287;  // two blocks, which are joined

@@ -68,6 +68,11 @@ void break_device(cudaError_t error) {
 
 bool device_broken() { return device().pending != cudaSuccess; }
 
+cudaError_t error_of_kernels() {
+  if (device_broken()) device().broken = device().pending;
+  return device_error();
+}
+
 size_t allowed_shared(const void* kernel) {
   const auto found = device().shared.find(kernel);
   return found == device().shared.end() ? 0 : found->second;
@@ -85,11 +90,6 @@ cudaError_t cudaGetLastError() {
 
 cudaError_t cudaPeekAtLastError() {
   return device().broken != cudaSuccess ? device().broken : device().last;
-}
-
-cudaError_t cudaDeviceSynchronize() {
-  if (device().pending != cudaSuccess) device().broken = device().pending;
-  return record(device_error());
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {

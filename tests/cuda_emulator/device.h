@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "host_api.h"
 
@@ -16,6 +17,12 @@ cudaError_t record(cudaError_t error);
 /// An error of a kernel, which shows when somebody waits for it.
 void break_device(cudaError_t error);
 bool device_broken();
+/// Shows it to who waits.
+cudaError_t error_of_kernels();
+
+/// Carries out the copies from pinned host memory, which a device reads at some time between the
+/// call and when somebody waits for it: here, as late as can be. The first `count` ever, or all.
+void finish_copies(uint64_t count = UINT64_MAX);
 
 /// How much dynamic shared memory the kernel may have; 0 if cudaFuncSetAttribute was not called.
 size_t allowed_shared(const void* kernel);

@@ -70,7 +70,7 @@ char* unused_pages(size_t bytes) {
 void* allocate_device(size_t bytes) {
   Memory& m = memory();
   if (m.allocated > options().memory || bytes > options().memory - m.allocated) return nullptr;
-  Allocation allocation{nullptr, bytes, nullptr, 0, kSanitized, nullptr};
+  Allocation allocation{nullptr, bytes, nullptr, 0, kSanitized, nullptr, nullptr, 0};
   if (kSanitized) {
     void* data = nullptr;
     if (posix_memalign(&data, 256, bytes) != 0) return nullptr;

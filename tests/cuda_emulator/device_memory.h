@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+
+#include "host_api.h"
 
 namespace emulator {
 
@@ -14,6 +17,8 @@ struct Allocation {
   size_t page_bytes;
   bool open;
   Allocation* next_open;
+  cudaStream_t user;  // the stream whose work used it last
+  uint64_t work;      // and the number of that work
 };
 
 /// Null if there is not as much.
@@ -33,6 +38,10 @@ bool is_pinned(const void* address);
 /// Opens it until close_allocations(). May be called from a signal's handler.
 void open_allocation(Allocation& allocation);
 void close_allocations();
+
+/// Notes that work on a stream uses it. Throws Error if work on another stream does that nobody has
+/// waited for.
+void use_allocation(Allocation& allocation, cudaStream_t stream);
 
 /// An open allocation that was written past its end where no page can tell, or null.
 const Allocation* overrun_allocation();

@@ -3,7 +3,8 @@
 // Reported by every build, as an Error thrown from the launch: barriers and warp operations that
 // not all threads reach, deadlocks, accesses outside device memory, writes next to shared
 // variables, asynchronous copies nobody waits for, host pointers given to kernels. Memory that
-// nobody wrote reads as NaN. Host code that touches device memory faults. With
+// nobody wrote reads as NaN. Host code that touches device memory faults, and so does work on
+// memory that another stream's unawaited work uses. Pinned memory is read as late as can be. With
 // -fsanitize=address,undefined also: any access outside a variable or an allocation, misaligned
 // vectors. With -fsanitize=thread (and the emulator's own files compiled with -DEMULATOR_TSAN
 // instead): races between threads.

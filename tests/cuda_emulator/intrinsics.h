@@ -122,3 +122,9 @@ requires emulator::Comparable<A, B> std::common_type_t<A, B> max(A a, B b) {
   if constexpr (std::is_floating_point_v<T>) return std::fmax(static_cast<T>(a), static_cast<T>(b));
   return static_cast<T>(a) < static_cast<T>(b) ? static_cast<T>(b) : static_cast<T>(a);
 }
+
+namespace farsight::gpu {
+
+inline float exp2_fast(float x) { return std::exp2(x); }
+
+}  // namespace farsight::gpu

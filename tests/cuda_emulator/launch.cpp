@@ -23,7 +23,7 @@ cudaError_t launch_error(const void* kernel, dim3 grid, dim3 shape, size_t share
 }
 
 /// Opens the memory that the arguments point to. Throws Error if one points elsewhere.
-void open_arguments(const Call& call) {
+void open_arguments(const Call& call, cudaStream_t stream) {
   for (int i = 0; i < call.argument_count; ++i) {
     const Argument& argument = call.arguments[i];
     const char* const data = static_cast<const char*>(argument.data);
@@ -32,6 +32,7 @@ void open_arguments(const Call& call) {
       std::memcpy(&pointer, data + offset, sizeof pointer);
       Allocation* allocation = find_allocation(pointer, 1);
       if (allocation) {
+        use_allocation(*allocation, stream);
         open_allocation(*allocation);
       } else if (argument.is_pointer && pointer && !find_allocation(pointer, 0) &&
                  !is_pinned(pointer)) {
@@ -80,7 +81,7 @@ void run_blocks(const Call& call, dim3 grid, dim3 shape, size_t shared_bytes) {
 
 }  // namespace
 
-void launch(const Call& call, dim3 grid, dim3 shape, size_t shared_bytes) {
+void launch(const Call& call, dim3 grid, dim3 shape, size_t shared_bytes, cudaStream_t stream) {
   if (const cudaError_t error = device_error()) return void(record(error));
   if (const cudaError_t error = launch_error(call.kernel, grid, shape, shared_bytes))
     return void(record(error));
@@ -89,7 +90,8 @@ void launch(const Call& call, dim3 grid, dim3 shape, size_t shared_bytes) {
     return;
   }
   if (device_broken()) return;
-  open_arguments(call);
+  finish_copies();
+  open_arguments(call, stream);
   const Allocation* overrun = nullptr;
   {
     FaultGuard guard;

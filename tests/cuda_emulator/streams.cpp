@@ -1,6 +1,9 @@
-// Memory, copies, streams and events as the runtime API has them. All work is done at the call.
+// Memory, copies, streams and events as the runtime API has them. All work is done at the call, but
+// for copies from pinned host memory.
 #include <chrono>
 #include <cstring>
+#include <deque>
+#include <map>
 #include <set>
 
 #include "device.h"
@@ -10,6 +13,7 @@
 struct CUstream_st {};
 struct CUevent_st {
   std::chrono::steady_clock::time_point time;
+  uint64_t copies = 0;  // asked for before it was recorded
 };
 
 namespace {
@@ -18,6 +22,19 @@ using namespace emulator;
 
 std::set<cudaStream_t> streams;
 std::set<cudaEvent_t> events;
+
+/// Copies from pinned memory that were asked for and not made yet, and how many were made.
+struct Deferred {
+  void* to;
+  const void* from;
+  size_t bytes;
+};
+std::deque<Deferred> deferred;
+uint64_t finished = 0;
+
+uint64_t work = 0;                         // so far
+uint64_t awaited_by_all = 0;               // the last work that has been waited for on every stream
+std::map<cudaStream_t, uint64_t> awaited;  // and on one
 
 /// The error of a call that is given this stream.
 cudaError_t stream_error(cudaStream_t stream) {
@@ -61,7 +78,47 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
   return cudaSuccess;
 }
 
+/// As copy(), which is made later if the source is pinned host memory.
+cudaError_t start_copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                       cudaStream_t stream) {
+  for (const void* used : {static_cast<const void*>(to), from})
+    if (Allocation* const allocation = find_allocation(used, 1))
+      use_allocation(*allocation, stream);
+  if (kind != cudaMemcpyHostToDevice || !is_pinned(from)) {
+    finish_copies();
+    return copy(to, from, bytes, kind);
+  }
+  if (bytes && !find_allocation(to, bytes)) return cudaErrorInvalidValue;
+  deferred.push_back({to, from, bytes});
+  return cudaSuccess;
+}
+
 }  // namespace
+
+void emulator::use_allocation(Allocation& allocation, cudaStream_t stream) {
+  if (allocation.user != stream && allocation.work > awaited_by_all &&
+      allocation.work > awaited[allocation.user]) {
+    close_allocations();
+    throw Error("emulator: streams: memory is used that another stream's work may still use");
+  }
+  allocation.user = stream;
+  allocation.work = ++work;
+}
+
+void emulator::finish_copies(uint64_t count) {
+  for (; !deferred.empty() && finished < count; ++finished) {
+    const Deferred next = deferred.front();
+    deferred.pop_front();
+    copy(next.to, next.from, next.bytes, cudaMemcpyHostToDevice);
+  }
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  if (const cudaError_t error = error_of_kernels()) return record(error);
+  finish_copies();
+  awaited_by_all = work;
+  return cudaSuccess;
+}
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   if (const cudaError_t error = device_error()) return record(error);
@@ -86,13 +143,13 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (const cudaError_t error = cudaDeviceSynchronize()) return error;
-  return record(copy(to, from, bytes, kind));
+  return record(copy(to, from, bytes, kind));  // which the host waits for
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   if (const cudaError_t error = stream_error(stream)) return record(error);
-  return record(device_broken() ? cudaSuccess : copy(to, from, bytes, kind));
+  return record(device_broken() ? cudaSuccess : start_copy(to, from, bytes, kind, stream));
 }
 
 cudaError_t cudaMemset(void* to, int value, size_t bytes) {
@@ -104,6 +161,8 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   if (bytes == 0 || device_broken()) return cudaSuccess;
   Allocation* const target = find_allocation(to, bytes);
   if (!target) return record(cudaErrorInvalidValue);
+  finish_copies();
+  use_allocation(*target, stream);
   open_allocation(*target);
   std::memset(to, value, bytes);
   close_allocations();
@@ -127,12 +186,15 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (const cudaError_t error = cudaDeviceSynchronize()) return error;
+  if (const cudaError_t error = error_of_kernels()) return record(error);
+  finish_copies();
+  awaited[stream] = work;
   return record(stream_error(stream));
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (const cudaError_t error = stream_error(stream)) return record(error);
+  awaited_by_all = work;  // rather than what the event stands for
   return record(event_error(event));
 }
 
@@ -150,12 +212,15 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (const cudaError_t error = stream_error(stream)) return record(error);
   if (const cudaError_t error = event_error(event)) return record(error);
   event->time = std::chrono::steady_clock::now();
+  event->copies = finished + deferred.size();
   return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (const cudaError_t error = cudaDeviceSynchronize()) return error;
-  return record(event_error(event));
+  if (const cudaError_t error = error_of_kernels()) return record(error);
+  if (const cudaError_t error = event_error(event)) return record(error);
+  finish_copies(event->copies);
+  return cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(event); }
