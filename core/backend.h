@@ -16,13 +16,13 @@
 #include <string>
 #include <vector>
 
+#include "core/buffer.h"
 #include "core/random.h"
 #include "core/real.h"
 
 namespace farsight {
 
 class Backend;
-class Buffer;
 
 /// Free lists of a backend's memory by exact size.
 class Pool {
@@ -78,12 +78,18 @@ struct HeadCache {
   int64_t capacity;
 };
 
-/// An operand of a matrix product: its elements, and where a backend that rounds them may keep what
-/// it makes, for the next product of the same elements. Null = they are in one product only.
+/// What a backend makes of a matrix that it rounds for products: empty until then.
+struct RoundedCopy {
+  Buffer memory;
+  int64_t columns = 0;  // of the matrix
+};
+
+/// An operand of a product: its elements, and where a backend that rounds them may keep the copy,
+/// for the next product of the same elements. Null = they are in one product only.
 struct Operand {
-  Operand(const real* elements, Buffer* copy = nullptr) : data(elements), rounded(copy) {}
+  Operand(const real* elements, RoundedCopy* copy = nullptr) : data(elements), rounded(copy) {}
   const real* data;
-  Buffer* rounded;  // empty, or filled by an earlier product
+  RoundedCopy* rounded;
 };
 
 /// Where a kernel puts its share of a gradient: to = beta * to + share. beta is 1, or 0 for the

@@ -2,6 +2,7 @@
 #include "core/ops.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace farsight {
 namespace {
@@ -83,16 +84,19 @@ Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const 
 
   Tensor y(shape, x.backend());
   if (gelu) *gelu = Tape::current() ? Tensor(shape, x.backend()) : y;
+  // The weight will have changed by the next forward pass, but not by this one's backward pass.
+  const auto rounded_weight = std::make_shared<RoundedCopy>();
+  const Operand w(weight.data(), rounded_weight.get());
   x.backend().gemm(
-      y.data(), x.operand(), weight.data(), false, true, N, M, K, 1, 0,
+      y.data(), x.operand(), w, false, true, N, M, K, 1, 0,
       {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr,
        gelu ? gelu->data() : nullptr, kind});
   kLinear.record({x, weight, bias, residual}, y, [=] {
     Backend& backend = y.backend();
-    Buffer rounded;
-    const Operand dy(y.grad(), &rounded);
+    RoundedCopy rounded_dy;
+    const Operand dy(y.grad(), &rounded_dy), w(weight.data(), rounded_weight.get());
     if (const GradientSum dx = x.grad_sum())
-      backend.gemm(dx.to, dy, weight.data(), false, false, N, K, M, 1, dx.beta);
+      backend.gemm(dx.to, dy, w, false, false, N, K, M, 1, dx.beta);
     if (const GradientSum dweight = weight.grad_sum())
       backend.gemm(dweight.to, dy, x.operand(), true, false, M, K, N, 1, dweight.beta);
     if (bias.defined() && bias.grad()) backend.broadcast_rows_backward(bias.grad(), y.grad(), N, M);
@@ -235,8 +239,8 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   const auto compute_logits = [=](const Operand& x_rows, const Operand& w, int64_t count) {
     x.backend().gemm(logits.data(), x_rows, w, false, true, count, V, C, 1, 0);
   };
-  Buffer rounded_weight;
-  const Operand w(weight.data(), &rounded_weight);
+  const auto rounded_weight = std::make_shared<RoundedCopy>();
+  const Operand w(weight.data(), rounded_weight.get());
   for (int64_t first = 0; first < N; first += rows) {
     const int64_t count = std::min(rows, N - first);
     compute_logits(x.data() + first * C, w, count);
@@ -246,12 +250,11 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   }
   kCrossEntropy.record({x, weight}, loss, [=] {
     Backend& backend = x.backend();
-    Buffer rounded_weight;
-    const Operand w(weight.data(), &rounded_weight);
+    const Operand w(weight.data(), rounded_weight.get());
     const GradientSum dx = x.grad_sum();
     for (int64_t first = 0; first < N; first += rows) {
       const int64_t count = std::min(rows, N - first);
-      Buffer rounded_x, rounded_logits;
+      RoundedCopy rounded_x, rounded_logits;
       const Operand x_rows(x.data() + first * C, &rounded_x);
       if (rows < N) compute_logits(x_rows, w, count);
       backend.cross_entropy_gradient(logits.data(), loss.grad() + first, lse.data() + first,

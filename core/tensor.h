@@ -67,7 +67,8 @@ class Tensor {
  private:
   struct Node {
     Backend* backend;
-    Buffer values, gradients, rounded;
+    Buffer values, gradients;
+    RoundedCopy rounded;
     real* data = nullptr;
     real* grad = nullptr;
     bool differentiable = false;

@@ -8,7 +8,7 @@ namespace farsight {
 void CudaBackend::attention(real* y, real* lse, const Operand& q, const Operand& k,
                             const Operand& v, const BiasView& bias, const AttentionSizes& s) {
   if (s.B * s.H * s.Tq == 0) return;
-  Buffer q_scratch, k_scratch, v_scratch;
+  RoundedCopy q_scratch, k_scratch, v_scratch;
   with_head_width(s.D, [&](auto padded) {
     constexpr int width = padded;
     if constexpr (std::is_same_v<real, float>) {

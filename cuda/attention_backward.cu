@@ -67,7 +67,7 @@ void CudaBackend::attention_backward(GradientSum dq, GradientSum dk, GradientSum
   in.bias = bias;
   in.s = s;
   in.fours = s.D % 4 == 0 && aligned(in.dy, in.q, in.k, in.v, dq.to, dk.to, dv.to);
-  Buffer dy_scratch, q_scratch, k_scratch, v_scratch;
+  RoundedCopy dy_scratch, q_scratch, k_scratch, v_scratch;
   if (precision_ == Precision::kBf16)
     in.rounded = {rounded(dy, s.B * s.Tq * s.H, s.D, dy_scratch),
                   rounded(q, s.B * s.Tq * s.H, s.D, q_scratch),

@@ -110,7 +110,7 @@ class CudaBackend : public Backend {
 
   /// The operand (rows, columns) rounded to bf16: what an earlier product has left with it, or made
   /// now and left with it, or in `scratch`.
-  const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, Buffer& scratch);
+  const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, RoundedCopy& scratch);
 
   /// Host memory that the device copies from while the host goes on. Memory that may be paged out
   /// would make the host wait until all that was started before is done.

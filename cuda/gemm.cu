@@ -108,16 +108,21 @@ struct Plan {
 
 }  // namespace
 
-const Bf16* CudaBackend::rounded(const Operand& x, int64_t rows, int64_t columns, Buffer& scratch) {
-  Buffer& copy = x.rounded ? *x.rounded : scratch;
-  if (!copy) {
+const Bf16* CudaBackend::rounded(const Operand& x, int64_t rows, int64_t columns,
+                                 RoundedCopy& scratch) {
+  RoundedCopy* copy = x.rounded ? x.rounded : &scratch;
+  // Rows of other lengths lie alike if none of them is padded.
+  const auto padded = [](int64_t length) { return rounded_stride(length) != length; };
+  if (copy->memory && copy->columns != columns && (padded(columns) || padded(copy->columns)))
+    copy = &scratch;
+  if (!copy->memory) {
     const int64_t pieces = rows * rounded_stride(columns) / 8;
-    copy = Buffer(pieces * sizeof(uint4), *this);
+    *copy = {Buffer(pieces * sizeof(uint4), *this), columns};
     queue_.start(round_rows, grid_x(pieces, kRoundThreads), kRoundThreads, 0,
-                 static_cast<Bf16*>(copy.data()), x.data, pieces, static_cast<int>(columns),
+                 static_cast<Bf16*>(copy->memory.data()), x.data, pieces, static_cast<int>(columns),
                  columns % 4 == 0 && aligned(x.data));
   }
-  return static_cast<const Bf16*>(copy.data());
+  return static_cast<const Bf16*>(copy->memory.data());
 }
 
 void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M,
@@ -144,7 +149,7 @@ void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, boo
   p.c_fours = N % 4 == 0 && aligned(p.c, epilogue.bias, epilogue.residual, epilogue.gelu);
   if (thin) return queue_.start(thin_gemm, grid_x(N, kThinThreads / kWarp), kThinThreads, 0, p);
 
-  Buffer a_scratch, b_scratch;
+  RoundedCopy a_scratch, b_scratch;
   const bool rounding = plan.large && precision_ == Precision::kBf16 && K > 0;
   const Bf16* const copies[] = {rounding ? rounded(a, ta ? K : M, ta ? M : K, a_scratch) : nullptr,
                                 rounding ? rounded(b, tb ? N : K, tb ? K : N, b_scratch) : nullptr};

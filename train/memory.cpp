@@ -31,6 +31,18 @@ double residual_bytes(const ModelConfig& config, double rows) {
   return sizeof(real) * rows * static_cast<double>(config.width);
 }
 
+/// Rounded copies that products in bf16 on a device keep until the backward pass: per row and block
+/// of 2 norms, q, k, v, attention and the feed-forward's inner activations, of the weights, and of
+/// the logits' gradient.
+double rounded_bytes(const Config& run, double tokens, const Backend& backend) {
+  constexpr double kBytes = 2;
+  const ModelConfig& config = run.model;
+  const double activations = tokens * static_cast<double>(run.recompute ? 1 : config.blocks) *
+                             static_cast<double>(6 * config.width + config.hidden_width());
+  return kBytes * (activations + matrix_elements(config)) +
+         kBytes / sizeof(real) * logit_bytes(config, tokens, backend);
+}
+
 }  // namespace
 
 double backward_bytes(const ModelConfig& config, double tokens, const Backend& backend) {
@@ -64,6 +76,8 @@ double training_bytes(const Config& config, const PositionScheme& scheme, const 
                    (block_bytes(model, tokens) - residual_bytes(model, tokens));
   else if (config.dropout > 0)  // the two branches as they come out, before and after
     activations += static_cast<double>(model.blocks) * 4 * residual_bytes(model, tokens);
+  if (&backend != &cpu_backend() && config.device.precision == "bf16")
+    activations += rounded_bytes(config, tokens, backend);
   const double bias = scheme.bias_elements({.end = model.length, .training = Stream{}});
   return sizeof(real) * (numbers * matrix_elements(model) + bias) + activations;
 }
