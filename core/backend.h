@@ -78,7 +78,8 @@ struct HeadCache {
   int64_t capacity;
 };
 
-/// What a backend makes of a matrix that it rounds for products: empty until then.
+/// What a backend makes of a matrix that it rounds for products: empty until then. A kernel whose
+/// result will be read by products takes one, or null, to fill it on the way.
 struct RoundedCopy {
   Buffer memory;
   int64_t columns = 0;  // of the matrix
@@ -107,6 +108,7 @@ struct Epilogue {
   const real* residual = nullptr;  // (M, N), added
   real* gelu = nullptr;            // (M, N), gets GELU of the sum; may be c itself
   Map kind = Map::kGelu;           // or kGeluTanh
+  RoundedCopy* rounded = nullptr;  // of GELU's result
 };
 
 /// Constants of one AdamW step (Loshchilov & Hutter 2019), bias corrections already computed.
@@ -180,8 +182,9 @@ class Backend {
   /// db (C) += sum of the rows of dy (N, C).
   virtual void broadcast_rows_backward(real* db, const real* dy, int64_t N, int64_t C) = 0;
   /// y = (x - mean) * rstd * gain + shift per row of x (N, C); keeps mean and rstd (N).
-  virtual void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
-                          const real* shift, int64_t N, int64_t C, real epsilon) = 0;
+  virtual void layer_norm(real* y, real* mean, real* rstd, RoundedCopy* rounded, const real* x,
+                          const real* gain, const real* shift, int64_t N, int64_t C,
+                          real epsilon) = 0;
   virtual void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy,
                                    const real* x, const real* gain, const real* mean,
                                    const real* rstd, int64_t N, int64_t C) = 0;
@@ -233,8 +236,9 @@ class Backend {
   virtual void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
                              const int32_t* targets, int64_t N, int64_t V) = 0;
   /// In place: logits become dlogits = dloss[n] * (softmax - one-hot of the target).
-  virtual void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
-                                      const int32_t* targets, int64_t N, int64_t V) = 0;
+  virtual void cross_entropy_gradient(real* logits, RoundedCopy* rounded, const real* dloss,
+                                      const real* lse, const int32_t* targets, int64_t N,
+                                      int64_t V) = 0;
   /// y[0] = sum of x.
   virtual void sum(real* y, const real* x, int64_t n) = 0;
   /// y[0] = sum of x².

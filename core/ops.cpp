@@ -90,7 +90,7 @@ Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const 
   x.backend().gemm(
       y.data(), x.operand(), w, false, true, N, M, K, 1, 0,
       {bias.defined() ? bias.data() : nullptr, residual.defined() ? residual.data() : nullptr,
-       gelu ? gelu->data() : nullptr, kind});
+       gelu ? gelu->data() : nullptr, kind, gelu ? gelu->rounded_copy() : nullptr});
   kLinear.record({x, weight, bias, residual}, y, [=] {
     Backend& backend = y.backend();
     RoundedCopy rounded_dy;
@@ -148,8 +148,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& shift, real
                      shift.shape());
   Backend& backend = x.backend();
   Tensor y(x.shape(), backend), mean({N}, backend), rstd({N}, backend);
-  backend.layer_norm(y.data(), mean.data(), rstd.data(), x.data(), gain.data(), shift.data(), N, C,
-                     epsilon);
+  backend.layer_norm(y.data(), mean.data(), rstd.data(), y.rounded_copy(), x.data(), gain.data(),
+                     shift.data(), N, C, epsilon);
   kLayerNorm.record({x, gain, shift}, y, [=] {
     y.backend().layer_norm_backward(x.grad(), gain.grad(), shift.grad(), y.grad(), x.data(),
                                     gain.data(), mean.data(), rstd.data(), N, C);
@@ -236,6 +236,9 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   Tensor loss({N}, backend), lse({N}, backend), logits({rows, V}, backend);
   if (correct) *correct = Tensor({N}, backend);
 
+  const auto rows_of_x = [=](int64_t first, RoundedCopy* rounded) {
+    return rows == N ? x.operand() : Operand(x.data() + first * C, rounded);
+  };
   const auto compute_logits = [=](const Operand& x_rows, const Operand& w, int64_t count) {
     x.backend().gemm(logits.data(), x_rows, w, false, true, count, V, C, 1, 0);
   };
@@ -243,7 +246,7 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
   const Operand w(weight.data(), rounded_weight.get());
   for (int64_t first = 0; first < N; first += rows) {
     const int64_t count = std::min(rows, N - first);
-    compute_logits(x.data() + first * C, w, count);
+    compute_logits(rows_of_x(first, nullptr), w, count);
     backend.cross_entropy(loss.data() + first, lse.data() + first,
                           correct ? correct->data() + first : nullptr, logits.data(),
                           targets.data() + first, count, V);
@@ -255,10 +258,10 @@ Tensor cross_entropy(const Tensor& x, const Tensor& weight, const Ids& targets, 
     for (int64_t first = 0; first < N; first += rows) {
       const int64_t count = std::min(rows, N - first);
       RoundedCopy rounded_x, rounded_logits;
-      const Operand x_rows(x.data() + first * C, &rounded_x);
+      const Operand x_rows = rows_of_x(first, &rounded_x);
       if (rows < N) compute_logits(x_rows, w, count);
-      backend.cross_entropy_gradient(logits.data(), loss.grad() + first, lse.data() + first,
-                                     targets.data() + first, count, V);
+      backend.cross_entropy_gradient(logits.data(), &rounded_logits, loss.grad() + first,
+                                     lse.data() + first, targets.data() + first, count, V);
       const Operand dlogits(logits.data(), &rounded_logits);
       if (dx) backend.gemm(dx.to + first * C, dlogits, w, false, false, count, C, V, 1, dx.beta);
       if (weight.grad())

@@ -38,7 +38,9 @@ class Tensor {
 
   /// The values as an operand of matrix products, which share what they make of them for as long as
   /// the values live; but not those of a parameter in its block, which change.
-  Operand operand() const { return {data(), node_->block ? nullptr : &node_->rounded}; }
+  Operand operand() const { return {data(), rounded_copy()}; }
+  /// Where their copy is kept, for the kernel that makes them. Null where there can be none.
+  RoundedCopy* rounded_copy() const { return node_->block ? nullptr : &node_->rounded; }
 
   /// Whether gradients flow here: a parameter, or an op's output that depends on one.
   bool differentiable() const { return node_->differentiable; }

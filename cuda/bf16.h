@@ -45,4 +45,22 @@ __device__ inline uint32_t pack_bf16(float first, float second) {
 #endif
 }
 
+/// `count` neighbours of a row of a rounded copy of a matrix with N columns. Whoever stores the
+/// last one pads the row.
+template <int count, class T>
+__device__ void store_rounded(Bf16* copy, int64_t row, int column, int N, const T* x) {
+  const int stride = static_cast<int>(rounded_stride(N));
+  Bf16* const to = copy + row * stride + column;
+  if constexpr (count % 2 == 0) {
+    for (int j = 0; j < count; j += 2)
+      *reinterpret_cast<uint32_t*>(to + j) =
+          pack_bf16(static_cast<float>(x[j]), static_cast<float>(x[j + 1]));
+  } else {
+    for (int j = 0; j < count; ++j)
+      to[j].bits = static_cast<uint16_t>(round_to_bf16(static_cast<float>(x[j])));
+  }
+  if (column + count == N)
+    for (int j = count; column + j < stride; ++j) to[j].bits = 0;
+}
+
 }  // namespace farsight

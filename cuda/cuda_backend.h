@@ -58,8 +58,8 @@ class CudaBackend : public Backend {
                           int64_t C) override;
 
   // norm.cu
-  void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
-                  const real* shift, int64_t N, int64_t C, real epsilon) override;
+  void layer_norm(real* y, real* mean, real* rstd, RoundedCopy* rounded, const real* x,
+                  const real* gain, const real* shift, int64_t N, int64_t C, real epsilon) override;
   void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy, const real* x,
                            const real* gain, const real* mean, const real* rstd, int64_t N,
                            int64_t C) override;
@@ -91,8 +91,9 @@ class CudaBackend : public Backend {
   // loss.cu
   void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
                      const int32_t* targets, int64_t N, int64_t V) override;
-  void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
-                              const int32_t* targets, int64_t N, int64_t V) override;
+  void cross_entropy_gradient(real* logits, RoundedCopy* rounded, const real* dloss,
+                              const real* lse, const int32_t* targets, int64_t N,
+                              int64_t V) override;
 
   // optimizer.cu
   void sum(real* y, const real* x, int64_t n) override;
@@ -111,6 +112,8 @@ class CudaBackend : public Backend {
   /// The operand (rows, columns) rounded to bf16: what an earlier product has left with it, or made
   /// now and left with it, or in `scratch`.
   const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, RoundedCopy& scratch);
+  /// Memory for a kernel that leaves its result (rows, columns) rounded; null if nobody will ask.
+  Bf16* to_round(RoundedCopy* copy, int64_t rows, int64_t columns);
 
   /// Host memory that the device copies from while the host goes on. Memory that may be paged out
   /// would make the host wait until all that was started before is done.

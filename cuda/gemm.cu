@@ -15,10 +15,11 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// c = beta * c + the sum of the splits' partial products, with the epilogue.
+/// c = beta * c + the sum of the splits' partial products, with the epilogue; `rounded` as
+/// Product's.
 __global__ void __launch_bounds__(kThreads)
     add_splits(real* c, const real* partial, int64_t n, int64_t N, int64_t splits, real beta,
-               Epilogue epilogue) {
+               Epilogue epilogue, Bf16* rounded) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
   real total = 0;
@@ -27,7 +28,10 @@ __global__ void __launch_bounds__(kThreads)
   if (epilogue.bias) total += epilogue.bias[i % N];
   if (epilogue.residual) total += epilogue.residual[i];
   c[i] = total;
-  if (epilogue.gelu) epilogue.gelu[i] = gelu_of(total, epilogue.kind);
+  if (!epilogue.gelu) return;
+  const real y = gelu_of(total, epilogue.kind);
+  epilogue.gelu[i] = y;
+  if (rounded) store_rounded<1>(rounded, i / N, static_cast<int>(i % N), static_cast<int>(N), &y);
 }
 
 /// Starts the kernel for a product. `rounded` are its operands' copies where bf16_gemm is to make
@@ -116,13 +120,18 @@ const Bf16* CudaBackend::rounded(const Operand& x, int64_t rows, int64_t columns
   if (copy->memory && copy->columns != columns && (padded(columns) || padded(copy->columns)))
     copy = &scratch;
   if (!copy->memory) {
+    Bf16* const to = to_round(copy, rows, columns);
     const int64_t pieces = rows * rounded_stride(columns) / 8;
-    *copy = {Buffer(pieces * sizeof(uint4), *this), columns};
-    queue_.start(round_rows, grid_x(pieces, kRoundThreads), kRoundThreads, 0,
-                 static_cast<Bf16*>(copy->memory.data()), x.data, pieces, static_cast<int>(columns),
-                 columns % 4 == 0 && aligned(x.data));
+    queue_.start(round_rows, grid_x(pieces, kRoundThreads), kRoundThreads, 0, to, x.data, pieces,
+                 static_cast<int>(columns), columns % 4 == 0 && aligned(x.data));
   }
   return static_cast<const Bf16*>(copy->memory.data());
+}
+
+Bf16* CudaBackend::to_round(RoundedCopy* copy, int64_t rows, int64_t columns) {
+  if (!copy || precision_ != Precision::kBf16) return nullptr;
+  *copy = {Buffer(rows * rounded_stride(columns) * sizeof(Bf16), *this), columns};
+  return static_cast<Bf16*>(copy->memory.data());
 }
 
 void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M,
@@ -130,6 +139,7 @@ void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, boo
   if (M * N == 0) return;
   count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
   const Plan plan(M, N, K, device_.multiProcessorCount);
+  Bf16* const gelu_copy = epilogue.gelu ? to_round(epilogue.rounded, M, N) : nullptr;
   const bool thin = !ta && tb && M <= kThinRows, splitting = !thin && plan.splits > 1;
   Scratch<real> partial(splitting ? plan.splits * M * N : 0, *this);
   Product p{splitting ? partial.data() : c,
@@ -145,7 +155,8 @@ void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, boo
             (tb ? K : N) % 4 == 0 && aligned(b.data),
             false,
             plan.across_first,
-            splitting ? Epilogue{} : epilogue};
+            splitting ? Epilogue{} : epilogue,
+            splitting ? nullptr : gelu_copy};
   p.c_fours = N % 4 == 0 && aligned(p.c, epilogue.bias, epilogue.residual, epilogue.gelu);
   if (thin) return queue_.start(thin_gemm, grid_x(N, kThinThreads / kWarp), kThinThreads, 0, p);
 
@@ -158,7 +169,7 @@ void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, boo
   start(queue_, p, precision_, plan.large, plan.grid(), copies);
   if (splitting)
     queue_.start(add_splits, grid_x(M * N, kThreads), kThreads, 0, c, partial.data(), M * N, N,
-                 plan.splits, beta, epilogue);
+                 plan.splits, beta, epilogue, gelu_copy);
 }
 
 }  // namespace farsight

@@ -1,6 +1,7 @@
 // What the kernels of gemm.cu share: the product to be made, and how its tiles come from memory.
 #pragma once
 
+#include "cuda/bf16.h"
 #include "cuda/gelu.h"
 #include "cuda/kernel.h"
 
@@ -18,6 +19,7 @@ struct Product {
   bool a_fours, b_fours, c_fours;  // whether rows can be moved four numbers at a time
   bool across_first;  // whether successive blocks make tiles side by side, not below each other
   Epilogue epilogue;
+  Bf16* rounded;  // gets the epilogue's GELU, rounded, if not null
 
   /// The block's tile of c begins here.
   __device__ int row(int tile) const {
@@ -72,6 +74,7 @@ __device__ void store_product(const Product& p, int row, int column, const real*
     if (p.epilogue.gelu) {
       for (int j = 0; j < count; ++j) y.v[j] = gelu_of(y.v[j], p.epilogue.kind);
       *reinterpret_cast<Group*>(p.epilogue.gelu + at) = y;
+      if (p.rounded) store_rounded<count>(p.rounded, row, column, p.N, y.v);
     }
   } else {
     for (int j = 0; j < count && column + j < p.N; ++j) {
@@ -79,7 +82,10 @@ __device__ void store_product(const Product& p, int row, int column, const real*
       if (p.epilogue.bias) y += p.epilogue.bias[column + j];
       if (p.epilogue.residual) y += p.epilogue.residual[at + j];
       to[j] = y;
-      if (p.epilogue.gelu) p.epilogue.gelu[at + j] = gelu_of(y, p.epilogue.kind);
+      if (!p.epilogue.gelu) continue;
+      y = gelu_of(y, p.epilogue.kind);
+      p.epilogue.gelu[at + j] = y;
+      if (p.rounded) store_rounded<1>(p.rounded, row, column + j, p.N, &y);
     }
   }
 }

@@ -51,23 +51,28 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    logit_gradients(real* logits, const real* dloss, const real* lse, const int32_t* targets,
-                    int64_t V, bool fours) {
+    logit_gradients(real* logits, Bf16* rounded, const real* dloss, const real* lse,
+                    const int32_t* targets, int V, bool fours) {
   const int64_t n = blockIdx.x;
   real* const row = logits + n * V;
   const real g = dloss[n], l = lse[n];
   const int64_t target = targets[n];
-  const auto gradient = [=](real logit, int64_t v) {
+  const auto gradient = [=](real logit, int v) {
     return g * (std::exp(logit - l) - (v == target ? 1 : 0));
   };
   if (fours) {
-    for (int64_t v = threadIdx.x * 4; v < V; v += kThreads * 4) {
+    for (int v = threadIdx.x * 4; v < V; v += kThreads * 4) {
       Four x = load_four(row + v);
       for (int j = 0; j < 4; ++j) x.v[j] = gradient(x.v[j], v + j);
       store_four(row + v, x);
+      if (rounded) store_rounded<4>(rounded, n, v, V, x.v);
     }
   } else {
-    for (int64_t v = threadIdx.x; v < V; v += kThreads) row[v] = gradient(row[v], v);
+    for (int v = threadIdx.x; v < V; v += kThreads) {
+      const real x = gradient(row[v], v);
+      row[v] = x;
+      if (rounded) store_rounded<1>(rounded, n, v, V, &x);
+    }
   }
 }
 
@@ -80,11 +85,12 @@ void CudaBackend::cross_entropy(real* loss, real* lse, real* correct, const real
                V % 4 == 0 && aligned(logits));
 }
 
-void CudaBackend::cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
-                                         const int32_t* targets, int64_t N, int64_t V) {
+void CudaBackend::cross_entropy_gradient(real* logits, RoundedCopy* rounded, const real* dloss,
+                                         const real* lse, const int32_t* targets, int64_t N,
+                                         int64_t V) {
   if (N == 0) return;
-  queue_.start(logit_gradients, grid_x(N, 1), kThreads, 0, logits, dloss, lse, targets, V,
-               V % 4 == 0 && aligned(logits));
+  queue_.start(logit_gradients, grid_x(N, 1), kThreads, 0, logits, to_round(rounded, N, V), dloss,
+               lse, targets, static_cast<int>(V), V % 4 == 0 && aligned(logits));
 }
 
 }  // namespace farsight

@@ -16,8 +16,8 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 
 __global__ void __launch_bounds__(kThreads)
-    normalise(real* y, real* mean, real* rstd, const real* x, const real* gain, const real* shift,
-              int64_t N, int64_t C, real epsilon) {
+    normalise(real* y, real* mean, real* rstd, Bf16* rounded, const real* x, const real* gain,
+              const real* shift, int64_t N, int64_t C, real epsilon) {
   const int64_t n = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp;
   if (n >= N) return;
   const int lane = threadIdx.x % kWarp;
@@ -29,7 +29,11 @@ __global__ void __launch_bounds__(kThreads)
   real squares = 0;
   for (int64_t c = lane; c < C; c += kWarp) squares += (row[c] - m) * (row[c] - m);
   const real r = 1 / std::sqrt(over_lanes<Sum>(squares) / C + epsilon);
-  for (int64_t c = lane; c < C; c += kWarp) y[n * C + c] = (row[c] - m) * r * gain[c] + shift[c];
+  for (int64_t c = lane; c < C; c += kWarp) {
+    const real value = (row[c] - m) * r * gain[c] + shift[c];
+    y[n * C + c] = value;
+    if (rounded) store_rounded<1>(rounded, n, static_cast<int>(c), static_cast<int>(C), &value);
+  }
   if (lane == 0) {
     mean[n] = m;
     rstd[n] = r;
@@ -101,11 +105,12 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void CudaBackend::layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
-                             const real* shift, int64_t N, int64_t C, real epsilon) {
+void CudaBackend::layer_norm(real* y, real* mean, real* rstd, RoundedCopy* rounded, const real* x,
+                             const real* gain, const real* shift, int64_t N, int64_t C,
+                             real epsilon) {
   if (N == 0) return;
-  queue_.start(normalise, grid_x(N, kWarps), kThreads, 0, y, mean, rstd, x, gain, shift, N, C,
-               epsilon);
+  queue_.start(normalise, grid_x(N, kWarps), kThreads, 0, y, mean, rstd, to_round(rounded, N, C), x,
+               gain, shift, N, C, epsilon);
 }
 
 void CudaBackend::layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy,

@@ -47,8 +47,8 @@ class CpuBackend final : public Backend {
                           int64_t C) override;
 
   // norm.cpp
-  void layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
-                  const real* shift, int64_t N, int64_t C, real epsilon) override;
+  void layer_norm(real* y, real* mean, real* rstd, RoundedCopy* rounded, const real* x,
+                  const real* gain, const real* shift, int64_t N, int64_t C, real epsilon) override;
   void layer_norm_backward(real* dx, real* dgain, real* dshift, const real* dy, const real* x,
                            const real* gain, const real* mean, const real* rstd, int64_t N,
                            int64_t C) override;
@@ -81,8 +81,9 @@ class CpuBackend final : public Backend {
   // loss.cpp
   void cross_entropy(real* loss, real* lse, real* correct, const real* logits,
                      const int32_t* targets, int64_t N, int64_t V) override;
-  void cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
-                              const int32_t* targets, int64_t N, int64_t V) override;
+  void cross_entropy_gradient(real* logits, RoundedCopy* rounded, const real* dloss,
+                              const real* lse, const int32_t* targets, int64_t N,
+                              int64_t V) override;
 
   // optimizer.cpp
   void sum(real* y, const real* x, int64_t n) override;

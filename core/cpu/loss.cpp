@@ -26,8 +26,9 @@ void CpuBackend::cross_entropy(real* loss, real* lse, real* correct, const real*
   });
 }
 
-void CpuBackend::cross_entropy_gradient(real* logits, const real* dloss, const real* lse,
-                                        const int32_t* targets, int64_t N, int64_t V) {
+void CpuBackend::cross_entropy_gradient(real* logits, RoundedCopy*, const real* dloss,
+                                        const real* lse, const int32_t* targets, int64_t N,
+                                        int64_t V) {
   parallel_rows(N, V, [=](int64_t n) {
     real* row = logits + n * V;
     const real g = dloss[n], l = lse[n];

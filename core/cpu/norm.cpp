@@ -10,8 +10,9 @@
 
 namespace farsight {
 
-void CpuBackend::layer_norm(real* y, real* mean, real* rstd, const real* x, const real* gain,
-                            const real* shift, int64_t N, int64_t C, real epsilon) {
+void CpuBackend::layer_norm(real* y, real* mean, real* rstd, RoundedCopy*, const real* x,
+                            const real* gain, const real* shift, int64_t N, int64_t C,
+                            real epsilon) {
   parallel_rows(N, C, [=](int64_t n) {
     const real* xn = x + n * C;
     real* yn = y + n * C;

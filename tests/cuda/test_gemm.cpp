@@ -178,6 +178,45 @@ TEST_CASE("cuda: a product with nothing inside is beta times what was there") {
   }
 }
 
+TEST_CASE("cuda: what kernels leave rounded for products is what products would make") {
+  if (sizeof(real) == 8) return;
+  Backend& device = open_backend("cuda");
+  const int64_t N = 260, C = GENERATE(64, 70, 75);  // rows that are padded to 16 bytes, and not
+  const Tensor x = numbers({N, C}, 1, device), y({N, C}, device), some({N}, device);
+  const Tensor gain = numbers({C}, 2, device), weight = numbers({C, C}, 3, device);
+  const auto products_agree = [&](RoundedCopy& copy) {
+    CHECK(copy.memory);
+    const Tensor with({N, N}, device), without({N, N}, device);
+    const Operand kept(y.data(), &copy);
+    device.gemm(with.data(), kept, kept, false, true, N, N, C, 1, 0);
+    device.gemm(without.data(), y.data(), y.data(), false, true, N, N, C, 1, 0);
+    CHECK(with.to_vector() == without.to_vector());
+  };
+  RoundedCopy of_norm, of_gelu, of_split_gelu, of_loss, as_heads;
+  device.set_precision(Precision::kBf16);
+  device.layer_norm(y.data(), some.data(), some.data(), &of_norm, x.data(), gain.data(),
+                    gain.data(), N, C, real(1e-5));
+  products_agree(of_norm);
+  device.gemm(x.data(), y.data(), weight.data(), false, true, N, C, C, 1, 0,
+              {nullptr, nullptr, y.data(), Map::kGelu, &of_gelu});
+  products_agree(of_gelu);
+  const Tensor a = numbers({N, 600}, 4, device), b = numbers({C, 600}, 5, device);
+  device.gemm(x.data(), a.data(), b.data(), false, true, N, C, 600, real(0.1), 0,
+              {nullptr, nullptr, y.data(), Map::kGelu, &of_split_gelu});
+  products_agree(of_split_gelu);
+  const Ids targets(std::vector<int32_t>(N, 3), device);
+  device.cross_entropy_gradient(y.data(), &of_loss, some.data(), some.data(), targets.data(), N, C);
+  products_agree(of_loss);
+  // A copy of the same elements as rows of another length is none of these.
+  const int64_t D = C == 75 ? 15 : C / 2;
+  const AttentionSizes sizes{1, N, N, C / D, D, 0, 1, nullptr};
+  const Tensor mixed({N, C}, device), lse({N * C / D}, device);
+  const Operand heads(y.data(), &as_heads);
+  device.attention(mixed.data(), lse.data(), heads, heads, heads, {}, sizes);
+  products_agree(as_heads);
+  device.set_precision(Precision::kFp32);
+}
+
 TEST_CASE("cuda: bf16 is the nearest, ties to even, and NaN stays NaN") {
   const auto bf16 = [](uint32_t word) {
     float x;

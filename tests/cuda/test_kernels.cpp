@@ -77,7 +77,7 @@ TEST_CASE("cuda: layer norm of many wide rows, and of its gradients only one") {
   Arrays arrays = arrays_of({N * C, C, C, N * C, N, N, N * C, C, C, C, C});
   for (real& x : arrays[0]) x += 100;  // whose squares would cancel
   check_same(false, arrays, [=](Backend& b, const std::vector<real*>& x) {
-    b.layer_norm(x[3], x[4], x[5], x[0], x[1], x[2], N, C, real(1e-5));
+    b.layer_norm(x[3], x[4], x[5], nullptr, x[0], x[1], x[2], N, C, real(1e-5));
     b.layer_norm_backward(x[6], x[7], x[8], x[3], x[0], x[1], x[4], x[5], N, C);
     b.layer_norm_backward(nullptr, x[9], nullptr, x[3], x[0], x[1], x[4], x[5], N, C);
     b.layer_norm_backward(nullptr, nullptr, x[10], x[3], x[0], x[1], x[4], x[5], N, C);
@@ -92,7 +92,7 @@ TEST_CASE("cuda: losses of a large vocabulary and large logits") {
   check_same(false, arrays, [=](Backend& b, const std::vector<real*>& x) {
     const Ids targets(std::vector<int32_t>{0, 300, 699, 511, 130}, b);
     b.cross_entropy(x[1], x[2], x[3], x[0], targets.data(), N, V);
-    b.cross_entropy_gradient(x[0], x[4], x[2], targets.data(), N, V);
+    b.cross_entropy_gradient(x[0], nullptr, x[4], x[2], targets.data(), N, V);
   });
 }
 
