@@ -135,6 +135,8 @@ class Backend {
   virtual size_t peak_bytes() const { return pool_.peak_bytes(); }
   /// How many numbers an op may take as working memory in order to go on in few large steps.
   virtual int64_t workspace() const = 0;
+  /// Whether products now leave rounded copies with their operands.
+  virtual bool keeps_rounded() const { return false; }
   /// From now on; fp32 before. Throws Error if the device cannot.
   virtual void set_precision(Precision precision) = 0;
   /// Returns when everything that was asked for is done.

@@ -11,12 +11,9 @@ namespace {
 auto backward_of(Map kind, const Tensor& x, const Tensor& y) {
   return [=] {
     Backend& backend = x.backend();
-    if (x.has_grad()) {
-      backend.map_backward(kind, {x.grad()}, y.grad(), x.data(), x.size());
-    } else {
-      y.release_grad_to(x);
-      backend.map_backward(kind, {x.grad(), 0}, x.grad(), x.data(), x.size());
-    }
+    if (x.has_grad()) return backend.map_backward(kind, {x.grad()}, y.grad(), x.data(), x.size());
+    y.release_grad_to(x);
+    backend.map_backward(kind, {x.grad(), 0}, x.grad(), x.data(), x.size());
   };
 }
 

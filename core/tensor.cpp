@@ -95,6 +95,7 @@ void Tensor::move_into(const Tensor& block, int64_t offset) const {
     node_->differentiable = true;
   }
   node_->data = to;
+  node_->rounded = RoundedCopy();
   node_->values = Buffer();
   node_->gradients = Buffer();
   node_->block = block.node_;

@@ -53,7 +53,11 @@ void CudaBackend::attention_backward(GradientSum dq, GradientSum dk, GradientSum
                                      const Operand& dy, const real* y, const real* lse,
                                      const Operand& q, const Operand& k, const Operand& v,
                                      const BiasView& bias, const AttentionSizes& s) {
-  if (s.B * s.H * s.Tq == 0) return;
+  if (s.B * s.H * s.Tq == 0) {
+    for (const GradientSum& sum : {dk, dv})
+      if (sum && sum.beta == 0) fill(sum.to, 0, s.B * s.Tk * s.H * s.D);
+    return;
+  }
   Scratch<real> delta(s.B * s.H * s.Tq, *this);
   queue_.start(attention_delta, grid_x(s.B * s.H * s.Tq, kAttentionThreads / kWarp),
                kAttentionThreads, 0, delta.data(), dy.data, y, s);

@@ -7,7 +7,7 @@
 // next. A warp has 32 (16) queries to itself, whose fragments stay in registers, so that its rows'
 // largest scores and totals need no other warp: a row lies in the four lanes of a quad. The
 // probabilities leave the first product in the layout in which the second takes them, and never see
-// memory. Each fragment of keys and values that comes from shared memory serves 32 queries.
+// memory. Each fragment of keys and values that comes from shared memory serves them all.
 //
 // Exponentials are powers of two, for which there is an instruction; scores are multiplied by
 // log2 e beforehand, together with their scale. Only tiles that a mask's edge goes through are
@@ -20,8 +20,8 @@
 namespace farsight {
 
 inline constexpr int kTensorThreads = 128;
-inline constexpr int kTensorTile =
-    64;  // rows of a tile that goes by, and of one that stays backward
+/// Rows of a tile that goes by in the forward pass, and of one that the backward pass keeps.
+inline constexpr int kTensorTile = 64;
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 /// Rows of 16 that a warp of the forward pass keeps.

@@ -85,6 +85,7 @@ void CudaBackend::attention_mass(real* mass, real* entropy, const real* lse, con
                                  int64_t first_query) {
   fill(mass, 0, s.H * s.Tk);
   fill(entropy, 0, s.H);
+  if (s.B == 0) return;
   const auto heads = grid_yz(s.H);
   with_head_width(s.D, [&](auto padded) {
     constexpr int width = padded;

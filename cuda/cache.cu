@@ -98,27 +98,28 @@ __global__ void __launch_bounds__(kThreads)
   real largest = -std::numeric_limits<real>::infinity(), total = 0;
   const int64_t place = begin % capacity;  // in the ring
   for (int64_t i = begin + warp * kAtOnce; i < end; i += kWarps * kAtOnce) {
-    real score[kAtOnce], added[kAtOnce], value[kAtOnce][kLaneParts];
+    real key[kAtOnce][kLaneParts], value[kAtOnce][kLaneParts], added[kAtOnce], score[kAtOnce];
 #pragma unroll
     for (int u = 0; u < kAtOnce; ++u) {
       int64_t slot = place + (i - begin) + u;
       if (slot >= capacity) slot -= capacity;
       const bool there = i + u < end;
       const int64_t row = (b * capacity + slot) * D;
-      score[u] = 0;
       added[u] = there && bias_row ? bias_row[i + u] : real(0);
 #pragma unroll
       for (int part = 0; part < kLaneParts; ++part) {
         const int64_t d = lane + part * kWarp;
-        score[u] += there && d < D ? query[part] * keys[row + d] : real(0);
+        key[u][part] = there && d < D ? keys[row + d] : real(0);
         value[u][part] = there && d < D ? values[row + d] : real(0);
       }
     }
     real top = largest;
 #pragma unroll
     for (int u = 0; u < kAtOnce; ++u) {
-      score[u] = i + u < end ? scale * over_lanes<Sum>(score[u]) + added[u]
-                             : -std::numeric_limits<real>::infinity();
+      real product = 0;
+      for (int part = 0; part < kLaneParts; ++part) product += query[part] * key[u][part];
+      product = over_lanes<Sum>(product);
+      score[u] = i + u < end ? scale * product + added[u] : -std::numeric_limits<real>::infinity();
       top = Largest::of(score[u], top);
     }
     const real base = finite_base(top), shrink = std::exp(largest - base);
@@ -204,6 +205,7 @@ void CudaBackend::cache_load(real* k, real* v, const HeadCache* caches, int64_t 
 void CudaBackend::cache_attention(real* y, const real* q, const HeadCache* caches,
                                   const BiasView& bias, int64_t position, int64_t B, int64_t H,
                                   int64_t D) {
+  if (B == 0) return;
   check(D <= 128, "heads of ", D, " are wider than the 128 that --device cuda computes; ",
         "use more heads or --device cpu");
   const real scale = 1 / std::sqrt(static_cast<real>(D));

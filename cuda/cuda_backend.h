@@ -25,6 +25,7 @@ class CudaBackend : public Backend {
   std::string description() const override;
   size_t memory_bytes() const override;
   int64_t workspace() const override;
+  bool keeps_rounded() const override { return precision_ == Precision::kBf16; }
   void set_precision(Precision precision) override;
   void wait() override;
   void* allocate(size_t bytes) override;
@@ -34,7 +35,7 @@ class CudaBackend : public Backend {
   void copy(real* y, const real* x, int64_t n) override;
   void fill(real* y, real value, int64_t n) override;
 
-  // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh and gemm_tf32.cuh
+  // gemm.cu, which chooses among gemm_simt.cuh, gemm_bf16.cuh, gemm_tf32.cuh and gemm_thin.cuh
   void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M, int64_t N,
             int64_t K, real alpha, real beta, const Epilogue& epilogue) override;
 
@@ -102,6 +103,10 @@ class CudaBackend : public Backend {
              const AdamWStep& step) override;
 
  protected:
+  /// The operand (rows, columns) rounded to bf16: what an earlier product has left with it, or made
+  /// now and left with it, or in `scratch`.
+  const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, RoundedCopy& scratch);
+
   Queue queue_;
   Precision precision_ = Precision::kFp32;
 
@@ -109,10 +114,8 @@ class CudaBackend : public Backend {
   /// Some kernel (elementwise.cu), to ask the driver whether this device can run the program's.
   static const void* sample_kernel();
 
-  /// The operand (rows, columns) rounded to bf16: what an earlier product has left with it, or made
-  /// now and left with it, or in `scratch`.
-  const Bf16* rounded(const Operand& x, int64_t rows, int64_t columns, RoundedCopy& scratch);
-  /// Memory for a kernel that leaves its result (rows, columns) rounded; null if nobody will ask.
+  /// Memory for a kernel that leaves its result (rows, columns) rounded; null if no product will
+  /// ask for that.
   Bf16* to_round(RoundedCopy* copy, int64_t rows, int64_t columns);
 
   /// Host memory that the device copies from while the host goes on. Memory that may be paged out

@@ -110,10 +110,10 @@ void CudaBackend::upload(void* to, const void* host, size_t bytes) {
   const auto* const from = static_cast<const char*>(host);
   for (size_t done = 0; done < bytes; done += kUploadBytes) {
     Upload& upload = uploads_[next_upload_++ % std::size(uploads_)];
-    if (!upload.memory) {
-      require_ok(cudaMallocHost(&upload.memory, kUploadBytes));
+    if (!upload.copied)
       require_ok(cudaEventCreateWithFlags(&upload.copied, cudaEventDisableTiming));
-    }
+    if (!upload.memory && cudaMallocHost(&upload.memory, kUploadBytes) != cudaSuccess)
+      fail("[cuda] the system gives no pinned memory for uploads, and 1 MiB is needed");
     require_ok(cudaEventSynchronize(upload.copied));
     const size_t count = std::min(kUploadBytes, bytes - done);
     std::memcpy(upload.memory, from + done, count);

@@ -34,17 +34,16 @@ __global__ void __launch_bounds__(kThreads)
   if (rounded) store_rounded<1>(rounded, i / N, static_cast<int>(i % N), static_cast<int>(N), &y);
 }
 
-/// Starts the kernel for a product. `rounded` are its operands' copies where bf16_gemm is to make
+/// Starts the kernel for a product. `copies` are its operands rounded where bf16_gemm is to make
 /// it, else null.
 template <bool a_along_k, bool b_along_k>
 void start_product(const Queue& queue, const Product& p, Precision precision, bool large, dim3 grid,
-                   const Bf16* const (&rounded)[2]) {
+                   const Bf16* const (&copies)[2]) {
   if constexpr (std::is_same_v<real, float>) {
     if (precision == Precision::kBf16) {
       if (large)
         return queue.start(bf16_gemm<a_along_k, b_along_k>, grid, LargeBf16Shape::kThreads,
-                           LargeBf16<a_along_k, b_along_k>::kSharedBytes, p, rounded[0],
-                           rounded[1]);
+                           LargeBf16<a_along_k, b_along_k>::kSharedBytes, p, copies[0], copies[1]);
       return queue.start(bf16_gemm_small<a_along_k, b_along_k>, grid, SmallBf16Shape::kThreads, 0,
                          p);
     }
@@ -64,20 +63,24 @@ void start_product(const Queue& queue, const Product& p, Precision precision, bo
 }
 
 /// Into how many parts of at least 256 to split a product along k so that it takes the least time.
-/// Blocks go to the multiprocessors in turn, and the last turn takes as long as if it were full. A
-/// block's time is counted in steps of 32 along k: those of its part, and what it takes to begin
-/// and, if parts have to be added, to store one and read it again.
+/// Blocks go to the multiprocessors in turn, and the last turn takes as long as if it were full; a
+/// block that is alone on one takes half as long again as beside another, which works while it
+/// waits. A block's time is counted in steps of 32 along k: those of its part, and what it takes to
+/// begin and, if parts have to be added, to store one and read it again.
 int64_t best_splits(int64_t tiles, int64_t K, int64_t processors) {
   constexpr int64_t kBegin = 4, kAdd = 8, kMost = 64;
   int64_t best = 1, least = std::numeric_limits<int64_t>::max();
   for (int64_t splits = 1; splits <= std::max<int64_t>(1, std::min(K / 256, kMost)); ++splits) {
     const int64_t steps = blocks_of(K, splits * 32) + kBegin + (splits > 1 ? kAdd : 0);
-    const int64_t time = blocks_of(tiles * splits, processors) * steps;
+    const int64_t turns = blocks_of(tiles * splits, processors);
+    const int64_t time = std::max<int64_t>(3, 2 * turns) * steps;  // halves of a turn's
     if (time < least) best = splits;
     least = std::min(least, time);
   }
   return best;
 }
+
+constexpr int64_t kNotWorthRounding = 128;  // rows of a result in one row of tiles
 
 /// How a product is cut into blocks.
 struct Plan {
@@ -86,9 +89,11 @@ struct Plan {
   bool across_first;     // as Product's
   int64_t k_per_split, splits;
 
-  Plan(int64_t M, int64_t N, int64_t K, int64_t processors) {
+  Plan(int64_t M, int64_t N, int64_t K, int64_t processors, Precision precision) {
     const int64_t large_tiles = blocks_of(M, 128) * blocks_of(N, 128);
-    large = std::is_same_v<real, float> && M > 64 && N > 64 &&
+    // Rounding an operand beforehand does not pay if it is read once.
+    const int64_t too_short = precision == Precision::kBf16 ? kNotWorthRounding : 64;
+    large = std::is_same_v<real, float> && std::min(M, N) > too_short &&
             large_tiles * best_splits(large_tiles, K, processors) >= processors;
     const int64_t tile = large ? 128 : 64;
     down = blocks_of(M, tile);
@@ -120,16 +125,17 @@ const Bf16* CudaBackend::rounded(const Operand& x, int64_t rows, int64_t columns
   if (copy->memory && copy->columns != columns && (padded(columns) || padded(copy->columns)))
     copy = &scratch;
   if (!copy->memory) {
-    Bf16* const to = to_round(copy, rows, columns);
     const int64_t pieces = rows * rounded_stride(columns) / 8;
-    queue_.start(round_rows, grid_x(pieces, kRoundThreads), kRoundThreads, 0, to, x.data, pieces,
-                 static_cast<int>(columns), columns % 4 == 0 && aligned(x.data));
+    *copy = {Buffer(pieces * sizeof(uint4), *this), columns};
+    queue_.start(round_rows, grid_x(pieces, kRoundThreads), kRoundThreads, 0,
+                 static_cast<Bf16*>(copy->memory.data()), x.data, pieces, static_cast<int>(columns),
+                 columns % 4 == 0 && aligned(x.data));
   }
   return static_cast<const Bf16*>(copy->memory.data());
 }
 
 Bf16* CudaBackend::to_round(RoundedCopy* copy, int64_t rows, int64_t columns) {
-  if (!copy || precision_ != Precision::kBf16) return nullptr;
+  if (!copy || precision_ != Precision::kBf16 || rows <= kNotWorthRounding) return nullptr;
   *copy = {Buffer(rows * rounded_stride(columns) * sizeof(Bf16), *this), columns};
   return static_cast<Bf16*>(copy->memory.data());
 }
@@ -138,7 +144,7 @@ void CudaBackend::gemm(real* c, const Operand& a, const Operand& b, bool ta, boo
                        int64_t N, int64_t K, real alpha, real beta, const Epilogue& epilogue) {
   if (M * N == 0) return;
   count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
-  const Plan plan(M, N, K, device_.multiProcessorCount);
+  const Plan plan(M, N, K, device_.multiProcessorCount, precision_);
   Bf16* const gelu_copy = epilogue.gelu ? to_round(epilogue.rounded, M, N) : nullptr;
   const bool thin = !ta && tb && M <= kThinRows, splitting = !thin && plan.splits > 1;
   Scratch<real> partial(splitting ? plan.splits * M * N : 0, *this);

@@ -1,8 +1,8 @@
 // Matrix product of a few rows by a transposed matrix, c = a bᵀ: a token's, in generation.
 //
 // Nothing is reused but a, so that all that counts is how fast b is read: a warp for each row of b,
-// which it reads once, 16 bytes for each lane and access, for all rows of a. Sums are made in fp32
-// at any precision: the arithmetic costs nothing here.
+// which it reads once for all rows of a, 16 bytes for each lane and access, four of them on their
+// way. Sums are made in fp32 at any precision: the arithmetic costs nothing here.
 #pragma once
 
 #include "cuda/gemm.h"
@@ -18,16 +18,34 @@ __global__ void __launch_bounds__(kThinThreads) thin_gemm(Product p) {
   if (n >= p.N) return;
   const int lane = threadIdx.x % kWarp;
   real sum[kThinRows] = {};
-#pragma unroll 4
-  for (int k = lane * 4; k < p.K; k += kWarp * 4) {
-    const Four w = fetch_four(p.b, p.K, n, p.N, k, p.K, p.b_fours);
+  const real* const row = p.b + static_cast<int64_t>(n) * p.K;
+  if (p.a_fours && p.b_fours) {
+    constexpr int kAtOnce = 4;  // loads of b on their way
+    for (int first = lane * 4; first < p.K; first += kAtOnce * kWarp * 4) {
+      Four w[kAtOnce];
 #pragma unroll
-    for (int m = 0; m < kThinRows; ++m) {
-      if (m >= p.M) break;
-      const Four x = fetch_four(p.a, p.K, m, p.M, k, p.K, p.a_fours);
+      for (int u = 0; u < kAtOnce; ++u) {
+        const int k = first + u * kWarp * 4;
+        w[u] = k < p.K ? load_four(row + k) : Four{};
+      }
 #pragma unroll
-      for (int j = 0; j < 4; ++j) sum[m] += x.v[j] * w.v[j];
+      for (int m = 0; m < kThinRows; ++m) {
+        if (m >= p.M) break;
+        const real* const x = p.a + static_cast<int64_t>(m) * p.K;
+#pragma unroll
+        for (int u = 0; u < kAtOnce; ++u) {
+          const int k = first + u * kWarp * 4;
+          const Four part = k < p.K ? load_four(x + k) : Four{};
+#pragma unroll
+          for (int j = 0; j < 4; ++j) sum[m] += part.v[j] * w[u].v[j];
+        }
+      }
     }
+  } else {
+    for (int k = lane; k < p.K; k += kWarp)
+#pragma unroll
+      for (int m = 0; m < kThinRows; ++m)
+        if (m < p.M) sum[m] += p.a[static_cast<int64_t>(m) * p.K + k] * row[k];
   }
 #pragma unroll
   for (int m = 0; m < kThinRows; ++m) {

@@ -175,4 +175,18 @@ TEST_CASE("windows that there are not are refused") {
   CHECK(contains(error_of([&] { choose_windows(model, {"auto", 0}, 9, nullptr); }), "epsilon"));
 }
 
+TEST_CASE("generation with a dense bias, which grows with every token, leaves no memory behind") {
+  ModelConfig config = small_model("fire");
+  config.heads = 8;
+  LanguageModel model(config, 1, cpu_backend());
+  const auto idle_after = [&](int64_t tokens) {
+    cpu_backend().pool().trim();
+    GenerateOptions options = drawing(1, 0, 1);
+    options.tokens = tokens;
+    CHECK(generated(model, {1, 2, 3}, options).size() == static_cast<size_t>(tokens));
+    return cpu_backend().pool().idle_bytes();
+  };
+  CHECK(idle_after(400) < 6 * idle_after(100));  // what one token needs, not what all did
+}
+
 }  // namespace farsight

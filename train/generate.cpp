@@ -136,10 +136,11 @@ Generated generate(LanguageModel& model, const std::vector<int32_t>& prompt,
     ++result.tokens;
     if (!on_token(token) || result.tokens == options.tokens) break;
     logits = model.next_logits(Ids(std::vector{token}, model.backend()), memory).to_vector();
-    // A dense bias has a new size with every token, which nobody will ask for again.
+    // A dense bias and what it is made of have new sizes with every token, a number for each key at
+    // least, which nobody will ask for again.
     const Tensor& bias = memory.bias.values;
     if (bias.defined() && !memory.bias.relative())
-      model.backend().pool().trim(bias.size() * sizeof(real) / 2);
+      model.backend().pool().trim(bias.size() / bias.shape()[0] * sizeof(real));
   }
   result.seconds = seconds_since(start);
   for (const KeyValueCache& block : memory.blocks) result.cache_bytes += block.bytes();

@@ -13,6 +13,7 @@ class CpuBackend final : public Backend {
   size_t memory_bytes() const override;
   /// By the system's account: the program and its libraries are in it.
   size_t peak_bytes() const override;
+  int64_t workspace() const override { return int64_t{1} << 25; }  // 128 MiB in float
   void* allocate(size_t bytes) override;
   void release(void* data, size_t bytes) override;
   void upload(void* to, const void* host, size_t bytes) override;
@@ -21,7 +22,6 @@ class CpuBackend final : public Backend {
   void fill(real* y, real value, int64_t n) override;
 
   // gemm.cpp
-  int64_t workspace() const override { return int64_t{1} << 25; }
   void set_precision(Precision precision) override;
   void wait() override {}
   void gemm(real* c, const Operand& a, const Operand& b, bool ta, bool tb, int64_t M, int64_t N,

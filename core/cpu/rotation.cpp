@@ -6,7 +6,6 @@
 namespace farsight {
 namespace {
 
-/// y = R x or, with direction -1, y += Rᵀ x.
 /// y (+)= x turned forward (direction 1) or back (-1).
 template <int direction, bool add>
 void turn(real* y, const real* x, const real* table, PairLayout layout, int64_t B, int64_t T,

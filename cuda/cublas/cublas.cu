@@ -4,7 +4,7 @@
 //   build/farsight bench --mode gemm --shape L --device cublas --precision bf16
 //
 // cuBLAS counts columns first, so that it is asked for cᵀ = op(b)ᵀ op(a)ᵀ. It rounds floats to TF32
-// or bf16 itself.
+// itself; in bf16 it gets the operands' rounded copies, as the kernels of gemm_bf16.cuh do.
 #include <cublas_v2.h>
 
 #include "core/error.h"
@@ -36,15 +36,24 @@ class CublasBackend final : public CudaBackend {
       if (epilogue.residual) accumulate(c, epilogue.residual, 1, M * N);
       beta = 1;
     }
+    const bool rounding = precision_ == Precision::kBf16;
     const cublasComputeType_t compute =
-        precision_ == Precision::kBf16   ? CUBLAS_COMPUTE_32F_FAST_16BF
-        : precision_ == Precision::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                         : CUBLAS_COMPUTE_32F;
+        precision_ == Precision::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    const cudaDataType_t type = rounding ? CUDA_R_16BF : CUDA_R_32F;
+    const int64_t a_columns = ta ? M : K, b_columns = tb ? K : N;
+    RoundedCopy a_scratch, b_scratch;
+    const auto matrix = [&](const Operand& x, int64_t rows, int64_t columns, RoundedCopy& scratch) {
+      return rounding ? static_cast<const void*>(rounded(x, rows, columns, scratch)) : x.data;
+    };
+    const auto stride = [=](int64_t columns) {
+      return static_cast<int>(rounding ? rounded_stride(columns) : columns);
+    };
     require_ok(cublasGemmEx(handle_, tb ? CUBLAS_OP_T : CUBLAS_OP_N, ta ? CUBLAS_OP_T : CUBLAS_OP_N,
                             static_cast<int>(N), static_cast<int>(M), static_cast<int>(K), &alpha,
-                            b.data, CUDA_R_32F, static_cast<int>(tb ? K : N), a.data, CUDA_R_32F,
-                            static_cast<int>(ta ? M : K), &beta, c, CUDA_R_32F, static_cast<int>(N),
-                            compute, CUBLAS_GEMM_DEFAULT));
+                            matrix(b, tb ? N : K, b_columns, b_scratch), type, stride(b_columns),
+                            matrix(a, ta ? K : M, a_columns, a_scratch), type, stride(a_columns),
+                            &beta, c, CUDA_R_32F, static_cast<int>(N), compute,
+                            CUBLAS_GEMM_DEFAULT));
     if (epilogue.gelu) map(epilogue.kind, epilogue.gelu, c, M * N);
   }
 

@@ -59,8 +59,11 @@ TEST_CASE("cuda: a run that the device cannot hold is refused before it starts")
 
 TEST_CASE("cuda: attention in portions is attention") {
   const Restored restored;
-  const auto results = [](int64_t most) {
+  const Precision precision =
+      sizeof(real) == 8 ? Precision::kFp32 : GENERATE(Precision::kFp32, Precision::kBf16);
+  const auto results = [=](int64_t most) {
     CudaBackend device;
+    device.set_precision(precision);
     device.limit_sums(most);
     const int64_t T = 200;
     const Tensor q = numbers({3, T, 2, 4}, 1, device).track();

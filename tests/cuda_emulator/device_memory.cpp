@@ -10,6 +10,7 @@
 #include <map>
 
 #include "block.h"
+#include "device.h"
 #include "emulator.h"
 
 namespace emulator {
@@ -176,6 +177,7 @@ cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
+  emulator::finish_copies();
   if (pointer && !emulator::memory().pinned.erase(static_cast<char*>(pointer)))
     return cudaErrorInvalidValue;
   std::free(pointer);
