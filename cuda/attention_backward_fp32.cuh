@@ -118,6 +118,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     weigh_rows_transposed<kQueries, kKeys, width>(dk_sum, shared->weights, shared->streamed_a, tx,
                                                   ty);
   }
+#pragma unroll
   for (int r = 0; r < kKeys / 16; ++r) {
     const int j = key + ty * (kKeys / 16) + r;
     if (j >= s.Tk) continue;
@@ -171,6 +172,7 @@ __global__ void __launch_bounds__(kAttentionThreads, width == 64 ? 1 : 2)  // tw
   }
   if (!dq.to) return;
   const int D = static_cast<int>(s.D);
+#pragma unroll
   for (int r = 0; r < kQueries / 16; ++r) {
     const int i = first + ty + 16 * r;
     if (i < s.Tq)
@@ -210,10 +212,14 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) attention_backward_bias(
     __syncthreads();
     const Gradient gradient(in, b, h, window, first, key, shared->kept_a, shared->kept_b,
                             shared->streamed_a, shared->streamed_b, tx, ty);
+#pragma unroll
     for (int r = 0; r < kQueries / 16; ++r)
+#pragma unroll
       for (int c = 0; c < kKeys / 16; ++c) total[r][c] += gradient.ds[r][c];
   }
+#pragma unroll
   for (int r = 0; r < kQueries / 16; ++r)
+#pragma unroll
     for (int c = 0; c < kKeys / 16; ++c) {
       const int i = first + ty + 16 * r, j = key + tx + 16 * c;
       if (i < Tq && j < offset + i + 1)

@@ -81,6 +81,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     __syncthreads();
     weigh_rows<kTile, kTile, width>(mixed, shared->p, shared->v, tx, ty);
   }
+#pragma unroll
   for (int r = 0; r < kRows; ++r) {
     const int i = first + ty + 16 * r;
     if (i >= s.Tq) continue;
