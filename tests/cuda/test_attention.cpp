@@ -83,6 +83,7 @@ TEST_CASE("cuda: attention of awkward lengths and offsets") {
                {1, 65, 129, 2, 4, {}, 'r'},
                {2, 7, 70, 1, 5, {}, 'd'},
                {1, 129, 129, 1, 4, {}, 'r'},
+               {1, 40, 54, 2, 4, {}, 'r'},  // some query's last key is the last but one of a warp's
                {2, 66, 66, 1, 4, {}, 'd'}});
 }
 

@@ -126,7 +126,9 @@ TEST_CASE("cuda: products that are split along the inner dimension, and large ti
   for (const Precision precision : precisions()) {
     CHECK(product_error({40, 24, 1100}, true, false, 1, precision) < allowed(precision));
     CHECK(product_error({130, 70, 1100}, true, false, 1, precision) < allowed(precision));
-    CHECK(product_error({260, 260, 40}, false, true, 0, precision) < allowed(precision));
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true})
+        CHECK(product_error({260, 260, 40}, ta, tb, 0, precision) < allowed(precision));
     CHECK(product_error({257, 300, 72}, true, false, 1, precision) < allowed(precision));
   }
 }
