@@ -84,12 +84,14 @@ TEST_CASE("cuda: attention of awkward lengths and offsets") {
                {2, 7, 70, 1, 5, {}, 'd'},
                {1, 129, 129, 1, 4, {}, 'r'},
                {1, 40, 54, 2, 4, {}, 'r'},  // some query's last key is the last but one of a warp's
+               {1, 40, 70, 1, 4, {}, 'r'},  // or of a tile
                {2, 66, 66, 1, 4, {}, 'd'}});
 }
 
 TEST_CASE("cuda: attention with windows") {
   // Of a window of 2, the last query that sees a tile of keys is the first of its own tile.
   check_cases({{1, 130, 130, 4, 4, {1, 2, 17, 100}, 'r'},
+               {1, 130, 130, 1, 4, {111}, 'r'},  // ends where a tile does
                {1, 40, 140, 2, 4, {33, 0}, 'n'},
                {2, 70, 70, 2, 4, {64, 5}, 'd'}});
 }
