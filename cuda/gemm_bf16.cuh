@@ -8,7 +8,7 @@
 // gemm_tensor.cuh, and two blocks share a multiprocessor. Its tiles have no padding, so that three
 // stages take 48 KiB (SwizzledTile).
 //
-// A small product, such as a token's in generation, reads its numbers once or twice.
+// A small product, such as a short prompt's, reads its numbers once or twice.
 // bf16_gemm_small rounds them on their way to shared memory, and no copy is made: tiles of 64 x 64
 // with 4 warps of 32 x 32, two buffers, the next step's floats on their way in registers meanwhile.
 //

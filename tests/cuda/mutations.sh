@@ -51,6 +51,11 @@ plant gemm.h 's/if (row >= row_end) return x;//' gemm
 plant elementwise.cu 's/first + 4 <= n/first < n/' elementwise
 plant norm.cu 's/min(N, first + rows)/first + rows/' norm
 # Masks that whole tiles are taken for free of, and copies that are not what they stand for.
+plant attention_bf16.cuh 's/key + kKeys - 1 <= lowest/key + kKeys - 2 <= lowest/' attention
+plant attention_bf16.cuh 's/key > lowest + kOfWarp - 1 - window)/key >= lowest + kOfWarp - 1 - window)/' attention
+plant attention_backward_bf16.cuh 's/lowest > offset + first + kQueries - 1 - window)/lowest >= offset + first + kQueries - 1 - window)/' attention_backward
+plant attention_backward_bf16.cuh 's/key > highest - window)/key >= highest - window)/' attention_backward
+plant attention_backward_bf16.cuh 's/key + kKeys - 1 <= lowest/key + kKeys - 2 <= lowest/' attention_backward
 plant attention_backward_bf16.cuh 's/offset + first >= highest/offset + first + 1 >= highest/' attention_backward
 plant attention_backward_bf16.cuh 's/dk.beta, /1, /' attention_backward
 plant bf16.h 's/j = count; column + j < stride/j = stride; column + j < stride/' norm

@@ -83,17 +83,54 @@ TEST_CASE("cuda: attention of awkward lengths and offsets") {
                {1, 65, 129, 2, 4, {}, 'r'},
                {2, 7, 70, 1, 5, {}, 'd'},
                {1, 129, 129, 1, 4, {}, 'r'},
-               {1, 40, 54, 2, 4, {}, 'r'},  // some query's last key is the last but one of a warp's
-               {1, 40, 70, 1, 4, {}, 'r'},  // or of a tile
                {2, 66, 66, 1, 4, {}, 'd'}});
 }
 
 TEST_CASE("cuda: attention with windows") {
   // Of a window of 2, the last query that sees a tile of keys is the first of its own tile.
   check_cases({{1, 130, 130, 4, 4, {1, 2, 17, 100}, 'r'},
-               {1, 130, 130, 1, 4, {111}, 'r'},  // ends where a tile does
                {1, 40, 140, 2, 4, {33, 0}, 'n'},
                {2, 70, 70, 2, 4, {64, 5}, 'd'}});
+}
+
+TEST_CASE("cuda: a query sees no key after it and none before its window, not even one") {
+  // Scores that grow by 8 from one key to the next, or fall: the mass lies on the latest key that a
+  // query sees, or on the oldest, and one more would take it all, or e^8 times as much where the
+  // denominator is known: gradients of q and k, which come to next to nothing, would be thousands.
+  // Whole numbers up to 256 are exact in bf16.
+  Backend& device = open_backend("cuda");
+  const auto results = [](Backend& backend, int64_t Tq, int64_t Tk, int window, int step) {
+    const int64_t D = 4;
+    std::vector<real> queries(Tq * D, 0), keys(Tk * D, 0);
+    for (int64_t i = 0; i < Tq; ++i) queries[i * D] = 16;
+    for (int64_t j = 0; j < Tk; ++j) keys[j * D] = static_cast<real>(step * j);
+    const Tensor q = Tensor::from({1, Tq, 1, D}, queries, backend).track();
+    const Tensor k = Tensor::from({1, Tk, 1, D}, keys, backend).track();
+    const Tensor v = numbers({1, Tk, 1, D}, 3, backend).track();
+    Tape tape;
+    const Tensor y = attention(q, k, v, {}, Ids(std::vector<int32_t>{window}, backend));
+    tape.backward(y, numbers(y.shape(), 5, backend));
+    return std::vector{y.to_vector(), v.grad_to_vector(), q.grad_to_vector(), k.grad_to_vector()};
+  };
+  for (const int64_t offset : {0, 14, 15, 16, 30, 31, 62})
+    for (const int window : {0, 2, 47, 111})
+      for (const int step : {1, -1}) {
+        INFO("offset " << offset << ", window " << window << ", step " << step);
+        const int64_t Tq = 130, Tk = Tq + offset;
+        const auto expected = results(cpu_backend(), Tq, Tk, window, step);
+        for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+          if (sizeof(real) == 8 && precision != Precision::kFp32) continue;
+          device.set_precision(precision);
+          const auto got = results(device, Tq, Tk, window, step);
+          device.set_precision(Precision::kFp32);
+          for (const int i : {0, 1})
+            CHECK(difference(got[i], expected[i]) <
+                  (precision == Precision::kFp32 ? 2 * kRounding : 0.02));
+          for (const int i : {2, 3})
+            CHECK(std::all_of(got[i].begin(), got[i].end(),
+                              [](real x) { return std::fabs(x) < 100; }));
+        }
+      }
 }
 
 TEST_CASE("cuda: attention with scores of -infinity") {

@@ -1,6 +1,9 @@
 // What goes wrong with devices: none, an old one, an old driver, no memory, a kernel that fails.
 // The emulator pretends all of these.
+#include <iostream>
+
 #include "core/attention.h"
+#include "core/ops.h"
 #include "core/tape.h"
 #include "cuda/cuda_backend.h"
 #include "tests/catch.h"
@@ -9,6 +12,7 @@
 #include "tests/small_model.h"
 #include "tests/temporary_folder.h"
 #include "train/checkpoint.h"
+#include "train/optimizer.h"
 
 namespace farsight {
 namespace {
@@ -154,6 +158,44 @@ TEST_CASE("cuda: a kernel that fails ends the run with its checkpoint intact") {
   CHECK(contains(error, "go on from the last checkpoint with --resume"));
   emulator::reset();
   CHECK(load_checkpoint(checkpoint, cpu_backend()).step >= 4);
+}
+
+TEST_CASE("cuda: launches and memory of a step of GPT-2's shape", "[.][launches]") {
+  const Restored restored;
+  emulator::options().counting = true;
+  emulator::options().multiprocessors = 108;
+  emulator::options().memory = size_t{40} << 30;
+  const auto step = [](CudaBackend& device, int64_t blocks) {
+    ModelConfig config;
+    config.vocabulary = 50304;
+    config.width = 768;
+    config.heads = 12;
+    config.blocks = blocks;
+    config.length = 1024;
+    config.position = "sinusoidal";
+    LanguageModel model(config, std::nullopt, device);
+    const ParameterBlock parameters(model);
+    AdamW optimizer(parameters);
+    const Ids tokens(std::vector<int32_t>(8 * config.length, 0), device);
+    const Tensor norm_squared(Shape{}, device);
+    const uint64_t before = emulator::stats().launches;
+    {
+      Tape tape;
+      tape.backward(scale(sum(model.losses(tokens, tokens, 8, {})), real(0.5)));
+    }
+    optimizer.update(Config(), 0, norm_squared.data());
+    return emulator::stats().launches - before;
+  };
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16})
+    for (const int64_t blocks : {1, 12}) {
+      CudaBackend device;
+      device.set_precision(precision);
+      const uint64_t launches = step(device, blocks);
+      std::cout << (precision == Precision::kBf16 ? "bf16, " : "fp32, ") << blocks
+                << " blocks: " << launches << " launches, " << (device.peak_bytes() >> 20)
+                << " MiB\n";
+      device.pool().trim();
+    }
 }
 
 }  // namespace farsight

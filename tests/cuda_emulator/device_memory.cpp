@@ -84,7 +84,7 @@ void* allocate_device(size_t bytes) {
     if (!allocation.pages) return nullptr;
     if (mprotect(allocation.pages, allocation.page_bytes, PROT_READ | PROT_WRITE) != 0)
       return nullptr;
-    fill_unseen(allocation.pages, kNan, allocation.page_bytes);
+    if (!options().counting) fill_unseen(allocation.pages, kNan, allocation.page_bytes);
     mprotect(allocation.pages, allocation.page_bytes, PROT_NONE);
     allocation.data = allocation.pages + allocation.page_bytes - room;
   }

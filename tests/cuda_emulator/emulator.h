@@ -42,6 +42,7 @@ struct Options {
   int major = 8, minor = 0;
   int multiprocessors = 4;
   size_t memory = size_t{8} << 30;
+  bool counting = false;  // launches are counted, and no kernel is executed
 
   /// The launch of this number from now on, counting from 1, fails with this error: at once if it
   /// is one of launching, else when somebody waits for the kernel, and with every call after that.

@@ -90,6 +90,7 @@ void launch(const Call& call, dim3 grid, dim3 shape, size_t shared_bytes, cudaSt
     return;
   }
   if (device_broken()) return;
+  if (options().counting) return void(++stats().launches);
   finish_copies();
   open_arguments(call, stream);
   const Allocation* overrun = nullptr;
